@@ -1,0 +1,1 @@
+//! The suite through every host: see the tests beside this file.
