@@ -1,0 +1,552 @@
+//! From what a policy says to what it does.
+
+use alloc::{
+    borrow::ToOwned, boxed::Box, string::String, string::ToString, vec,
+    vec::Vec,
+};
+use core::fmt;
+
+use crate::{
+    bytes::is_token,
+    decision::{Owned, Upstream},
+    header::{HeaderName, Source},
+    origins::{Expression, OriginSet},
+    pattern::OriginPattern,
+    policy::{
+        AnyOrigin, Disallowed, Mode, Names, Policy, Preflight, PreflightParts,
+        TemplateHeader, join,
+    },
+    table::ByteMap,
+    text::Text,
+    tokens::TokenSet,
+    vary::Vary,
+};
+
+/// Collects what a policy says, and compiles it.
+///
+/// Everything is off, and every list empty, until it is set.
+#[derive(Debug)]
+pub struct PolicyBuilder {
+    /// How many entries `allow_origins` has so far.
+    entries: u32,
+    patterns: Vec<(u32, OriginPattern)>,
+    expressions: Vec<(u32, Box<dyn Expression>)>,
+    methods: Vec<String>,
+    headers: Vec<String>,
+    exposed: Vec<String>,
+    credentials: bool,
+    reflect_null: bool,
+    max_age: Option<u32>,
+    private_network: bool,
+    timing: bool,
+    preflight: Preflight,
+    preflight_status: u16,
+    disallowed: Disallowed,
+    websocket: Disallowed,
+    self_origins: Vec<OriginPattern>,
+    upstream: Upstream,
+    mode: Mode,
+}
+
+impl PolicyBuilder {
+    pub(crate) fn new() -> PolicyBuilder {
+        PolicyBuilder {
+            entries: 0,
+            patterns: Vec::new(),
+            expressions: Vec::new(),
+            methods: Vec::new(),
+            headers: Vec::new(),
+            exposed: Vec::new(),
+            credentials: false,
+            reflect_null: false,
+            max_age: None,
+            private_network: false,
+            timing: false,
+            preflight: Preflight::Answer,
+            preflight_status: 204,
+            disallowed: Disallowed::Pass,
+            websocket: Disallowed::Pass,
+            self_origins: Vec::new(),
+            upstream: Upstream::Replace,
+            mode: Mode::Enforce,
+        }
+    }
+
+    /// Adds an entry to the list of allowed origins. [`OriginPattern::Any`]
+    /// stands alone.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: OriginPattern) -> Self {
+        self.patterns.push((self.entries, origin));
+        self.entries = self.entries.saturating_add(1);
+        self
+    }
+
+    /// Adds an expression to the list of allowed origins.
+    #[must_use]
+    pub fn allow_expression(mut self, expression: Box<dyn Expression>) -> Self {
+        self.expressions.push((self.entries, expression));
+        self.entries = self.entries.saturating_add(1);
+        self
+    }
+
+    /// Adds a method that is allowed beside GET, HEAD and POST; `*` is any, and
+    /// stands alone.
+    #[must_use]
+    pub fn allow_method(mut self, method: &str) -> Self {
+        self.methods.push(method.to_owned());
+        self
+    }
+
+    /// Adds a request header that is allowed; `*` is any but `Authorization`,
+    /// which alone may stand beside it.
+    #[must_use]
+    pub fn allow_header(mut self, name: &str) -> Self {
+        self.headers.push(name.to_owned());
+        self
+    }
+
+    /// Adds a response header that pages may read; `*` is any, stands alone, and
+    /// means nothing with credentials.
+    #[must_use]
+    pub fn expose_header(mut self, name: &str) -> Self {
+        self.exposed.push(name.to_owned());
+        self
+    }
+
+    /// Whether requests may carry credentials.
+    #[must_use]
+    pub fn allow_credentials(mut self, yes: bool) -> Self {
+        self.credentials = yes;
+        self
+    }
+
+    /// Whether `null` is reflected as well where any origin is allowed with
+    /// credentials.
+    #[must_use]
+    pub fn reflect_null(mut self, yes: bool) -> Self {
+        self.reflect_null = yes;
+        self
+    }
+
+    /// For how many seconds a browser may keep a preflight's answer; `None` says
+    /// nothing about it.
+    #[must_use]
+    pub fn max_age(mut self, seconds: Option<u32>) -> Self {
+        self.max_age = seconds;
+        self
+    }
+
+    /// Whether the older private-network preflight is granted.
+    #[must_use]
+    pub fn allow_private_network(mut self, yes: bool) -> Self {
+        self.private_network = yes;
+        self
+    }
+
+    /// Whether allowed origins may read resource timing.
+    #[must_use]
+    pub fn timing_allow_origin(mut self, yes: bool) -> Self {
+        self.timing = yes;
+        self
+    }
+
+    /// Who answers allowed preflights.
+    #[must_use]
+    pub fn preflight(mut self, preflight: Preflight) -> Self {
+        self.preflight = preflight;
+        self
+    }
+
+    /// The status of an answered preflight, 200 to 299.
+    #[must_use]
+    pub fn preflight_status(mut self, status: u16) -> Self {
+        self.preflight_status = status;
+        self
+    }
+
+    /// What becomes of an actual request from an origin that is not allowed.
+    /// [`Disallowed::Reject`] holds for WebSockets too.
+    #[must_use]
+    pub fn disallowed(mut self, disallowed: Disallowed) -> Self {
+        self.disallowed = disallowed;
+        self
+    }
+
+    /// What becomes of a WebSocket that is asked for by an origin that is not
+    /// allowed.
+    #[must_use]
+    pub fn websocket(mut self, disallowed: Disallowed) -> Self {
+        self.websocket = disallowed;
+        self
+    }
+
+    /// Adds an origin that this server is itself reached by.
+    #[must_use]
+    pub fn self_origin(mut self, origin: OriginPattern) -> Self {
+        self.self_origins.push(origin);
+        self
+    }
+
+    /// What becomes of the application's own CORS headers.
+    #[must_use]
+    pub fn upstream(mut self, upstream: Upstream) -> Self {
+        self.upstream = upstream;
+        self
+    }
+
+    /// Whether decisions are carried out.
+    #[must_use]
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Compiles the policy.
+    pub fn build(self) -> Result<Policy, BuildError> {
+        let any = self
+            .patterns
+            .iter()
+            .any(|(_, pattern)| *pattern == OriginPattern::Any);
+        if any && self.entries > 1 {
+            return Err(BuildError::WildcardBesideOthers);
+        }
+        if !(200..300).contains(&self.preflight_status) {
+            return Err(BuildError::PreflightStatus(self.preflight_status));
+        }
+        for method in &self.methods {
+            if !is_token(method.as_bytes()) {
+                return Err(BuildError::Method(method.clone()));
+            }
+        }
+        for name in self.headers.iter().chain(&self.exposed) {
+            if !is_token(name.as_bytes()) {
+                return Err(BuildError::HeaderName(name.clone()));
+            }
+        }
+        let methods = unique(self.methods.iter().cloned());
+        let headers =
+            unique(self.headers.iter().map(|name| name.to_ascii_lowercase()));
+        let exposed =
+            unique(self.exposed.iter().map(|name| name.to_ascii_lowercase()));
+        let star = |names: &[String]| names.iter().any(|name| name == "*");
+        let authorization = headers.iter().any(|name| name == "authorization");
+        let beside_star = usize::from(authorization) + 1;
+        if star(&methods) && methods.len() > 1
+            || star(&headers) && headers.len() > beside_star
+            || star(&exposed) && exposed.len() > 1
+        {
+            return Err(BuildError::WildcardBesideOthers);
+        }
+        if star(&exposed) && self.credentials {
+            return Err(BuildError::ExposeAnyWithCredentials);
+        }
+
+        let any_origin = match (any, self.credentials) {
+            (true, false) => AnyOrigin::Star,
+            (true, true) => AnyOrigin::Reflected { null: self.reflect_null },
+            (false, _) => AnyOrigin::Listed {
+                null: self
+                    .patterns
+                    .iter()
+                    .find(|(_, pattern)| *pattern == OriginPattern::Null)
+                    .map(|(rule, _)| *rule),
+            },
+        };
+        let names = |listed: &[String]| Names {
+            any: star(listed),
+            echo: star(listed) && self.credentials,
+            listed: TokenSet::new(listed),
+        };
+        let lists = Lists {
+            any_origin,
+            credentials: self.credentials,
+            timing: self.timing,
+            methods: &methods,
+            headers: &headers,
+            exposed: &exposed,
+            echo_methods: star(&methods) && self.credentials,
+            echo_headers: star(&headers) && self.credentials,
+            max_age: self.max_age,
+        };
+        let variants = Variants::new(&lists, self.private_network)?;
+
+        let vary = match any_origin {
+            AnyOrigin::Star => Vary::NONE,
+            _ => Vary::ORIGIN,
+        };
+        let mut vary_preflight = vary;
+        if lists.echo_methods {
+            vary_preflight = vary_preflight.with(Vary::REQUEST_METHOD);
+        }
+        // A list that asks for an unlisted `authorization` gets another answer.
+        if lists.echo_headers || star(&headers) && !authorization {
+            vary_preflight = vary_preflight.with(Vary::REQUEST_HEADERS);
+        }
+        let mut owned = Owned::CORS;
+        if self.timing {
+            owned = owned.with(HeaderName::TimingAllowOrigin);
+        }
+        let mut own = Vec::new();
+        for origin in &self.self_origins {
+            match origin {
+                OriginPattern::Tuple(tuple) if tuple.is_exact() => {
+                    own.push((0, tuple.as_str().as_bytes()));
+                }
+                _ => {
+                    let text = origin.as_str().to_owned();
+                    return Err(BuildError::SelfOrigin(text));
+                }
+            }
+        }
+        Ok(Policy {
+            methods: names(&methods),
+            headers: names(&headers),
+            authorization,
+            any_origin,
+            self_origins: ByteMap::new(own.into_iter())
+                .ok_or(BuildError::TooLarge)?,
+            origins: OriginSet::new(&self.patterns, self.expressions)
+                .ok_or(BuildError::TooLarge)?,
+            private_network: self.private_network,
+            preflight: self.preflight,
+            preflight_status: self.preflight_status,
+            disallowed: self.disallowed,
+            websocket: self.websocket,
+            upstream: self.upstream,
+            mode: self.mode,
+            owned,
+            vary,
+            vary_preflight,
+            variant_none: variants.none,
+            variant_actual: variants.actual,
+            variant_preflight: variants.preflight,
+            variants: variants.lists.into_boxed_slice(),
+        })
+    }
+}
+
+/// The names, each once: the first one stays.
+fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<(usize, String)> = names.enumerate().collect();
+    all.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
+    all.dedup_by(|later, first| later.1 == first.1);
+    all.sort_by_key(|(place, _)| *place);
+    all.into_iter().map(|(_, name)| name).collect()
+}
+
+/// What the header lists of a policy are made from.
+struct Lists<'b> {
+    any_origin: AnyOrigin,
+    credentials: bool,
+    timing: bool,
+    methods: &'b [String],
+    headers: &'b [String],
+    exposed: &'b [String],
+    echo_methods: bool,
+    echo_headers: bool,
+    max_age: Option<u32>,
+}
+
+type List = Vec<TemplateHeader>;
+
+impl Lists<'_> {
+    fn none(&self) -> Result<List, BuildError> {
+        match self.any_origin {
+            // It never depends on the origin, so it is the same without one.
+            AnyOrigin::Star => self.actual(),
+            _ => Ok(List::new()),
+        }
+    }
+
+    fn actual(&self) -> Result<List, BuildError> {
+        let mut list = List::new();
+        self.push_origin(&mut list, HeaderName::AllowOrigin)?;
+        self.push_credentials(&mut list)?;
+        push_names(&mut list, HeaderName::ExposeHeaders, self.exposed)?;
+        if self.timing {
+            self.push_origin(&mut list, HeaderName::TimingAllowOrigin)?;
+        }
+        Ok(list)
+    }
+
+    fn preflight(&self, parts: PreflightParts) -> Result<List, BuildError> {
+        let mut list = List::new();
+        self.push_origin(&mut list, HeaderName::AllowOrigin)?;
+        self.push_credentials(&mut list)?;
+        if parts.methods {
+            let name = HeaderName::AllowMethods;
+            if self.echo_methods {
+                push(&mut list, name, Source::Method, b"")?;
+            } else {
+                push_names(&mut list, name, self.methods)?;
+            }
+        }
+        if parts.headers {
+            let name = HeaderName::AllowHeaders;
+            if self.echo_headers {
+                push(&mut list, name, Source::HeaderList, b"")?;
+            } else if self.headers.iter().any(|name| name == "*") {
+                let mut names = vec!["*".to_owned()];
+                names.extend(
+                    self.headers.iter().filter(|name| *name != "*").cloned(),
+                );
+                push_names(&mut list, name, &names)?;
+            } else {
+                push_names(&mut list, name, self.headers)?;
+            }
+        }
+        if let Some(seconds) = self.max_age {
+            let seconds = seconds.to_string();
+            let name = HeaderName::MaxAge;
+            push(&mut list, name, Source::Fixed, seconds.as_bytes())?;
+        }
+        if parts.private_network {
+            let name = HeaderName::AllowPrivateNetwork;
+            push(&mut list, name, Source::Fixed, b"true")?;
+        }
+        Ok(list)
+    }
+
+    fn push_origin(
+        &self,
+        list: &mut List,
+        name: HeaderName,
+    ) -> Result<(), BuildError> {
+        match self.any_origin {
+            AnyOrigin::Star => push(list, name, Source::Fixed, b"*"),
+            _ => push(list, name, Source::Origin, b""),
+        }
+    }
+
+    fn push_credentials(&self, list: &mut List) -> Result<(), BuildError> {
+        if self.credentials {
+            let name = HeaderName::AllowCredentials;
+            push(list, name, Source::Fixed, b"true")?;
+        }
+        Ok(())
+    }
+}
+
+fn push_names(
+    list: &mut List,
+    name: HeaderName,
+    names: &[String],
+) -> Result<(), BuildError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    let value = join(names.iter().map(String::as_bytes));
+    push(list, name, Source::Fixed, &value)
+}
+
+fn push(
+    list: &mut List,
+    name: HeaderName,
+    source: Source,
+    value: &[u8],
+) -> Result<(), BuildError> {
+    // Values are made of tokens, origins and numbers, so this cannot fail; if it
+    // did, no server should see the value.
+    let value = Text::new(value).ok_or(BuildError::TooLarge)?;
+    list.push(TemplateHeader { name, source, value });
+    Ok(())
+}
+
+/// All header lists that a policy can produce, each once.
+struct Variants {
+    lists: Vec<Box<[TemplateHeader]>>,
+    none: u8,
+    actual: u8,
+    preflight: [u8; 8],
+}
+
+impl Variants {
+    fn new(
+        lists: &Lists<'_>,
+        private_network: bool,
+    ) -> Result<Variants, BuildError> {
+        let mut variants = Variants {
+            lists: vec![Box::default()],
+            none: 0,
+            actual: 0,
+            preflight: [0; 8],
+        };
+        variants.none = variants.number(lists.none()?);
+        variants.actual = variants.number(lists.actual()?);
+        for parts in PreflightParts::all() {
+            // Lists are left out together, or one by one where they are echoed.
+            let reachable = (private_network || !parts.private_network)
+                && (parts.methods == parts.headers
+                    || parts.headers && lists.echo_methods
+                    || parts.methods && lists.echo_headers);
+            if !reachable {
+                continue;
+            }
+            let number = variants.number(lists.preflight(parts)?);
+            if let Some(slot) = variants.preflight.get_mut(parts.number()) {
+                *slot = number;
+            }
+        }
+        Ok(variants)
+    }
+
+    /// The number of this list, which is added if it is new. There are at most
+    /// eleven.
+    fn number(&mut self, list: List) -> u8 {
+        let known = self.lists.iter().position(|other| **other == *list);
+        let number = known.unwrap_or_else(|| {
+            self.lists.push(list.into_boxed_slice());
+            self.lists.len() - 1
+        });
+        number as u8
+    }
+}
+
+/// Why a policy cannot be compiled.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Occurs when `*` stands beside other entries (but `Authorization`).
+    WildcardBesideOthers,
+    /// Occurs when every response header is exposed with credentials, where
+    /// browsers take `*` for a name.
+    ExposeAnyWithCredentials,
+    /// Occurs when a method is no token.
+    Method(String),
+    /// Occurs when the name of a header is no token.
+    HeaderName(String),
+    /// Occurs when the status of preflights is outside 200 to 299.
+    PreflightStatus(u16),
+    /// Occurs when an origin of the server itself is not one exact origin.
+    SelfOrigin(String),
+    /// Occurs when there are more origins than 32 bits can number.
+    TooLarge,
+}
+
+impl core::error::Error for BuildError {}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BuildError::WildcardBesideOthers => {
+                f.write_str("`*` stands beside other entries")
+            }
+            BuildError::ExposeAnyWithCredentials => {
+                f.write_str("`*` exposes nothing with credentials")
+            }
+            BuildError::Method(method) => {
+                write!(f, "`{}` is no method", method.escape_debug())
+            }
+            BuildError::HeaderName(name) => {
+                write!(f, "`{}` is no header name", name.escape_debug())
+            }
+            BuildError::PreflightStatus(status) => {
+                write!(f, "{status} is not a status from 200 to 299")
+            }
+            BuildError::SelfOrigin(origin) => {
+                write!(f, "`{}` is not one origin", origin.escape_debug())
+            }
+            BuildError::TooLarge => f.write_str("the policy is too large"),
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! What a policy answers to a request.
+
+use core::fmt;
+
+use crate::{
+    bytes::{members, trim},
+    header::{HeaderName, Source},
+    policy::TemplateHeader,
+    request::Lines,
+    vary::Vary,
+};
+
+/// What a request is, as far as CORS is concerned.
+///
+/// The numbers are part of the C ABI and never change.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Kind {
+    /// It has no `Origin`.
+    None = 0,
+    /// It has an `Origin`, and is none of the others. That does not make it
+    /// cross-origin.
+    Actual = 1,
+    /// It is a CORS-preflight request (Fetch standard, "CORS-preflight fetch").
+    Preflight = 2,
+    /// It asks for a WebSocket, which browsers do not apply CORS to.
+    WebSocket = 3,
+}
+
+impl Kind {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::None => "none",
+            Kind::Actual => "actual",
+            Kind::Preflight => "preflight",
+            Kind::WebSocket => "websocket",
+        }
+    }
+}
+
+/// What was decided.
+///
+/// The numbers are part of the C ABI and never change.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Outcome {
+    /// Nothing was asked: there is no `Origin`, or it is the server's own.
+    None = 0,
+    /// The policy allows it.
+    Allow = 1,
+    /// The policy does not allow it.
+    Deny = 2,
+}
+
+impl Outcome {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::None => "none",
+            Outcome::Allow => "allow",
+            Outcome::Deny => "deny",
+        }
+    }
+}
+
+/// Why it was decided so.
+///
+/// The numbers are part of the C ABI and never change.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Reason {
+    /// Origin, method and headers are allowed.
+    Allowed = 1,
+    /// The request has no `Origin`.
+    NotCors = 2,
+    /// The origin is not listed, and is the server's own.
+    SameOrigin = 3,
+    /// `Origin` is no serialized origin, or there are several.
+    OriginMalformed = 4,
+    /// No entry of the policy covers the origin.
+    OriginNotAllowed = 5,
+    /// The origin is `null`, and the policy does not list it.
+    NullOriginNotAllowed = 6,
+    /// `Access-Control-Request-Method` is no token, or there are several.
+    MethodMalformed = 7,
+    /// The policy does not list the method.
+    MethodNotAllowed = 8,
+    /// `Access-Control-Request-Headers` is no list of tokens.
+    HeadersMalformed = 9,
+    /// The policy does not list a header.
+    HeaderNotAllowed = 10,
+    /// `Access-Control-Request-Headers` is longer than any browser sends.
+    HeadersTooLarge = 11,
+    /// There is no policy of the name that was asked for.
+    NoPolicy = 12,
+}
+
+impl Reason {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Allowed => "allowed",
+            Reason::NotCors => "not_cors",
+            Reason::SameOrigin => "same_origin",
+            Reason::OriginMalformed => "origin_malformed",
+            Reason::OriginNotAllowed => "origin_not_allowed",
+            Reason::NullOriginNotAllowed => "null_origin_not_allowed",
+            Reason::MethodMalformed => "method_malformed",
+            Reason::MethodNotAllowed => "method_not_allowed",
+            Reason::HeadersMalformed => "headers_malformed",
+            Reason::HeaderNotAllowed => "header_not_allowed",
+            Reason::HeadersTooLarge => "headers_too_large",
+            Reason::NoPolicy => "no_policy",
+        }
+    }
+}
+
+/// What becomes of the CORS headers that the application sets itself.
+///
+/// The numbers are part of the C ABI and never change.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[repr(u8)]
+pub enum Upstream {
+    /// They are removed, and those of the decision are set.
+    #[default]
+    Replace = 0,
+    /// Where the application's response has an `Access-Control-Allow-Origin`,
+    /// nothing but `Vary` is changed; otherwise as [`Upstream::Replace`].
+    Keep = 1,
+}
+
+/// The response headers that are removed before those of a decision are set.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Owned(pub(crate) u16);
+
+impl Owned {
+    pub(crate) const NOTHING: Owned = Owned(0);
+
+    /// The names of the CORS protocol, which every policy owns.
+    pub(crate) const CORS: Owned = Owned(0b1111_1110);
+
+    pub(crate) fn with(self, header: HeaderName) -> Owned {
+        Owned(self.0 | header.bit())
+    }
+}
+
+/// The answer of a policy to a request.
+///
+/// Its strings borrow from the policy and, where a header says so, from the
+/// request.
+#[derive(Clone, Copy)]
+pub struct Decision<'a, L = &'a [&'a [u8]]> {
+    pub(crate) kind: Kind,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Reason,
+    pub(crate) rule: Option<u32>,
+    pub(crate) status: Option<u16>,
+    pub(crate) enforced: bool,
+    pub(crate) upstream: Upstream,
+    pub(crate) owned: Owned,
+    pub(crate) vary: Vary,
+    pub(crate) variant: u8,
+    pub(crate) template: &'a [TemplateHeader],
+    /// The allowed origin, and whose bytes they are.
+    pub(crate) origin: &'a [u8],
+    pub(crate) origin_source: Source,
+    /// Some only where a template echoes them.
+    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) list: Option<L>,
+}
+
+impl<'a, L: Lines<'a>> Decision<'a, L> {
+    /// What the request is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What was decided.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The entry of the policy's list of origins that covers the origin: the
+    /// lowest plain one, else the lowest expression. It stays when a later step
+    /// denies.
+    pub fn rule(&self) -> Option<u32> {
+        self.rule
+    }
+
+    /// The status to answer with at once, without a body; `None` if the
+    /// application answers.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
+    /// Whether the decision is to be carried out; it is not in report mode.
+    pub fn enforced(&self) -> bool {
+        self.enforced
+    }
+
+    /// What becomes of the application's own CORS headers.
+    pub fn upstream(&self) -> Upstream {
+        self.upstream
+    }
+
+    /// The number of the header list, for [`Policy::variant`].
+    ///
+    /// [`Policy::variant`]: crate::Policy::variant
+    pub fn variant(&self) -> usize {
+        self.variant.into()
+    }
+
+    /// The names to merge into the response's `Vary`.
+    pub fn vary(&self) -> Vary {
+        self.vary
+    }
+
+    /// Whether the response header of this name, in any case, is to be removed
+    /// before those of the decision are set.
+    pub fn owns(&self, name: &[u8]) -> bool {
+        HeaderName::from_bytes(name)
+            .is_some_and(|header| self.owns_header(header))
+    }
+
+    /// Whether this response header is to be removed before those of the decision
+    /// are set.
+    pub fn owns_header(&self, header: HeaderName) -> bool {
+        self.owned.0 & header.bit() != 0
+    }
+
+    /// The names of all headers that are to be removed, as bits: `1 << number`.
+    pub fn owned_bits(&self) -> u16 {
+        self.owned.0
+    }
+
+    /// The headers to set, in their order.
+    pub fn headers(&self) -> Headers<'a, L> {
+        Headers {
+            template: self.template.iter(),
+            origin: (self.origin, self.origin_source),
+            method: self.method.unwrap_or_default(),
+            list: self.list,
+            next_line: None,
+        }
+    }
+}
+
+impl<'a, L: Lines<'a>> fmt::Debug for Decision<'a, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decision")
+            .field("kind", &self.kind)
+            .field("outcome", &self.outcome)
+            .field("reason", &self.reason)
+            .field("rule", &self.rule)
+            .field("status", &self.status)
+            .field("enforced", &self.enforced)
+            .field("vary", &self.vary)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A header of a decision.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DecisionHeader<'a> {
+    name: HeaderName,
+    value: &'a [u8],
+    source: Source,
+}
+
+impl<'a> DecisionHeader<'a> {
+    /// The name.
+    pub fn name(&self) -> HeaderName {
+        self.name
+    }
+
+    /// The value; it holds no CR, LF or NUL.
+    pub fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Whose bytes the value is.
+    ///
+    /// The origin of an exact entry is the policy's own copy, so that it is
+    /// [`Source::Fixed`] here while [`Policy::variant`] has [`Source::Origin`].
+    ///
+    /// [`Policy::variant`]: crate::Policy::variant
+    pub fn source(&self) -> Source {
+        self.source
+    }
+}
+
+/// The headers of a decision, in the order in which they are set.
+#[derive(Clone)]
+pub struct Headers<'a, L = &'a [&'a [u8]]> {
+    template: core::slice::Iter<'a, TemplateHeader>,
+    origin: (&'a [u8], Source),
+    method: &'a [u8],
+    list: Option<L>,
+    /// The header that echoes a list, and the line to go on with.
+    next_line: Option<(HeaderName, usize)>,
+}
+
+impl<'a, L: Lines<'a>> Headers<'a, L> {
+    fn next_echo(
+        &mut self,
+        name: HeaderName,
+        start: usize,
+    ) -> Option<DecisionHeader<'a>> {
+        let list = self.list?;
+        let (at, value) = (start..list.count())
+            .map(|i| (i, list.line(i)))
+            .find(|(_, line)| has_members(line))?;
+        self.next_line = Some((name, at + 1));
+        let value = trim(value);
+        Some(DecisionHeader { name, value, source: Source::HeaderList })
+    }
+}
+
+/// Whether a line of a list names anything.
+pub(crate) fn has_members(line: &[u8]) -> bool {
+    members(line).next().is_some()
+}
+
+impl<'a, L: Lines<'a>> Iterator for Headers<'a, L> {
+    type Item = DecisionHeader<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<DecisionHeader<'a>> {
+        if let Some((name, start)) = self.next_line.take()
+            && let Some(header) = self.next_echo(name, start)
+        {
+            return Some(header);
+        }
+        let header = self.template.next()?;
+        let name = header.name();
+        let (value, source) = match header.source() {
+            Source::Fixed => (header.value(), Source::Fixed),
+            Source::Origin => self.origin,
+            Source::Method => (self.method, Source::Method),
+            Source::HeaderList => return self.next_echo(name, 0),
+        };
+        Some(DecisionHeader { name, value, source })
+    }
+}
+
+impl<L> fmt::Debug for Headers<'_, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Headers").finish_non_exhaustive()
+    }
+}

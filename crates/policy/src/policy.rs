@@ -1,0 +1,698 @@
+//! A compiled policy, and how it decides.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::{
+    builder::PolicyBuilder,
+    bytes::{is_space, is_token, lower_token},
+    decision::{Decision, Kind, Outcome, Owned, Reason, Upstream, has_members},
+    header::{HeaderName, Source},
+    origin::default_port,
+    origins::{Found, OriginSet},
+    request::{Lines, Request},
+    table::{ByteMap, Rolling},
+    text::Text,
+    tokens::{TokenSet, hash_folded},
+    vary::Vary,
+};
+
+/// The most bytes of `Access-Control-Request-Headers` that are looked at.
+pub const MAX_REQUEST_HEADERS_LEN: usize = 8192;
+/// The most elements of `Access-Control-Request-Headers`, empty ones included.
+pub const MAX_REQUEST_HEADERS_ELEMENTS: usize = 128;
+/// The most empty elements of `Access-Control-Request-Headers`.
+pub const MAX_REQUEST_HEADERS_EMPTY: usize = 16;
+/// The most bytes of white space around one element of
+/// `Access-Control-Request-Headers`.
+pub const MAX_REQUEST_HEADERS_SPACE: usize = 4;
+/// The most lines of `Access-Control-Request-Headers` that are echoed, where
+/// they are: a decision has room for 16 headers.
+pub const MAX_ECHO_LINES: usize = 8;
+
+/// Who answers a preflight that is allowed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Preflight {
+    /// The engine does, with this status; 204 is usual.
+    #[default]
+    Answer,
+    /// The application does; the engine puts its headers on that answer. One that
+    /// is denied is answered by the engine all the same.
+    Forward,
+}
+
+/// What becomes of a request from an origin that is not allowed.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Disallowed {
+    /// It is passed on, without CORS headers on the response.
+    #[default]
+    Pass,
+    /// It is answered with 403.
+    Reject,
+}
+
+/// Whether decisions are carried out.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Mode {
+    /// They are.
+    #[default]
+    Enforce,
+    /// They are made and reported, and change no response.
+    Report,
+}
+
+/// The answer to every `Origin`, known when the policy is compiled.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum AnyOrigin {
+    /// The list decides.
+    Listed {
+        /// The entry `null`.
+        null: Option<u32>,
+    },
+    /// `*`, whatever the origin.
+    Star,
+    /// With credentials: every valid origin is reflected; `null` on demand.
+    Reflected { null: bool },
+}
+
+/// Which methods and headers a policy allows beyond what the protocol does.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// `*` is listed.
+    pub(crate) any: bool,
+    /// `*` is listed, and means nothing to a browser, so the request is echoed.
+    pub(crate) echo: bool,
+    pub(crate) listed: TokenSet,
+}
+
+/// A header of a list that a policy can produce.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TemplateHeader {
+    pub(crate) name: HeaderName,
+    pub(crate) source: Source,
+    pub(crate) value: Text,
+}
+
+impl TemplateHeader {
+    /// The name.
+    pub fn name(&self) -> HeaderName {
+        self.name
+    }
+
+    /// Where the value comes from.
+    pub fn source(&self) -> Source {
+        self.source
+    }
+
+    /// The value, if it is [`Source::Fixed`]; else empty.
+    pub fn value(&self) -> &[u8] {
+        self.value.as_bytes()
+    }
+}
+
+/// Which preflight list a request gets.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PreflightParts {
+    pub(crate) private_network: bool,
+    pub(crate) methods: bool,
+    pub(crate) headers: bool,
+}
+
+impl PreflightParts {
+    pub(crate) fn all() -> impl Iterator<Item = PreflightParts> {
+        (0..8).map(|bits| PreflightParts {
+            private_network: bits & 1 != 0,
+            methods: bits & 2 != 0,
+            headers: bits & 4 != 0,
+        })
+    }
+
+    pub(crate) fn number(self) -> usize {
+        usize::from(self.private_network)
+            | usize::from(self.methods) << 1
+            | usize::from(self.headers) << 2
+    }
+}
+
+/// A compiled policy.
+///
+/// It is immutable; any number of threads may use it at the same time.
+#[derive(Debug)]
+pub struct Policy {
+    pub(crate) origins: OriginSet,
+    pub(crate) any_origin: AnyOrigin,
+    pub(crate) self_origins: ByteMap,
+    pub(crate) methods: Names,
+    pub(crate) headers: Names,
+    pub(crate) authorization: bool,
+    pub(crate) private_network: bool,
+    pub(crate) preflight: Preflight,
+    pub(crate) preflight_status: u16,
+    pub(crate) disallowed: Disallowed,
+    pub(crate) websocket: Disallowed,
+    pub(crate) upstream: Upstream,
+    pub(crate) mode: Mode,
+    pub(crate) owned: Owned,
+    /// What every answer varies on, and what one to a preflight does as well.
+    pub(crate) vary: Vary,
+    pub(crate) vary_preflight: Vary,
+    /// Every header list that a decision can have; the first is empty.
+    pub(crate) variants: Box<[Box<[TemplateHeader]>]>,
+    pub(crate) variant_none: u8,
+    pub(crate) variant_actual: u8,
+    pub(crate) variant_preflight: [u8; 8],
+}
+
+/// What was found out about an origin.
+enum Verdict<'a> {
+    Allowed { rule: u32, origin: &'a [u8], source: Source },
+    Refused(Reason),
+}
+
+/// What was found out about a list of request headers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ListVerdict {
+    Allowed {
+        names: bool,
+    },
+    /// A name is not listed; a browser will find out, and name it.
+    NotAllowed {
+        names: bool,
+    },
+    /// No browser may find the answer good, so it gets no list.
+    Withheld(Reason),
+}
+
+impl Policy {
+    /// A builder, to compile a policy with.
+    pub fn builder() -> PolicyBuilder {
+        PolicyBuilder::new()
+    }
+
+    /// How many header lists the policy can produce.
+    pub fn variant_count(&self) -> usize {
+        self.variants.len()
+    }
+
+    /// A header list that the policy can produce. Only values that are not
+    /// [`Source::Fixed`] differ from one decision to the other; one of
+    /// [`Source::HeaderList`] may stand for several headers of that name, one for
+    /// each line of the request that names anything.
+    pub fn variant(&self, number: usize) -> Option<&[TemplateHeader]> {
+        self.variants.get(number).map(|list| &**list)
+    }
+
+    /// Whether decisions are carried out.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Decides a request.
+    ///
+    /// Allocates nothing, takes no lock, and costs time linear in the request's
+    /// bytes up to the limits of each field.
+    #[inline]
+    pub fn decide<'a, L: Lines<'a>>(
+        &'a self,
+        request: &Request<'a, L>,
+    ) -> Decision<'a, L> {
+        let origins = request.origin.count();
+        if origins == 0 {
+            return self.decide_none();
+        }
+        if request.method == b"OPTIONS" && request.request_method.count() != 0 {
+            return self.decide_preflight(request);
+        }
+        let verdict = self.judge_origin(request.origin, origins);
+        let kind = kind_with_origin(request);
+        let mut decision = self.empty(kind);
+        match verdict {
+            Verdict::Allowed { rule, origin, source } => {
+                decision.outcome = Outcome::Allow;
+                decision.reason = Reason::Allowed;
+                decision.rule = Some(rule);
+                decision.origin = origin;
+                decision.origin_source = source;
+                self.set_variant(&mut decision, self.variant_actual);
+            }
+            Verdict::Refused(reason) => {
+                self.refuse(&mut decision, reason, request);
+                let reject = self.disallowed == Disallowed::Reject
+                    || kind == Kind::WebSocket
+                        && self.websocket == Disallowed::Reject;
+                if reject && decision.outcome == Outcome::Deny {
+                    decision.status = Some(403);
+                }
+            }
+        }
+        self.enforce(decision)
+    }
+
+    /// What a request gets whose policy is not known: every header of the CORS
+    /// protocol is removed, the answer varies on `Origin`, and a WebSocket that
+    /// has an `Origin` is refused.
+    pub fn decide_without_policy<'a, L: Lines<'a>>(
+        request: &Request<'a, L>,
+    ) -> Decision<'a, L> {
+        let kind = if request.origin.count() == 0 {
+            Kind::None
+        } else if is_preflight(request) {
+            Kind::Preflight
+        } else {
+            kind_with_origin(request)
+        };
+        Decision {
+            outcome: match kind {
+                Kind::None => Outcome::None,
+                _ => Outcome::Deny,
+            },
+            status: (kind == Kind::WebSocket).then_some(403),
+            vary: Vary::ORIGIN,
+            ..closed(kind)
+        }
+    }
+
+    fn decide_none<'a, L: Lines<'a>>(&'a self) -> Decision<'a, L> {
+        let mut decision = self.empty(Kind::None);
+        self.set_variant(&mut decision, self.variant_none);
+        self.enforce(decision)
+    }
+
+    #[inline(never)]
+    fn decide_preflight<'a, L: Lines<'a>>(
+        &'a self,
+        request: &Request<'a, L>,
+    ) -> Decision<'a, L> {
+        let mut decision = self.empty(Kind::Preflight);
+        decision.status = Some(self.preflight_status);
+        match self.judge_origin(request.origin, request.origin.count()) {
+            Verdict::Refused(reason) => {
+                self.refuse(&mut decision, reason, request);
+            }
+            Verdict::Allowed { rule, origin, source } => {
+                decision.rule = Some(rule);
+                decision.origin = origin;
+                decision.origin_source = source;
+                decision.vary = self.vary_preflight;
+                self.answer_preflight(&mut decision, request);
+            }
+        }
+        if self.preflight == Preflight::Forward
+            && decision.outcome != Outcome::Deny
+        {
+            decision.status = None;
+        }
+        self.enforce(decision)
+    }
+
+    /// The rest of a preflight whose origin is allowed.
+    fn answer_preflight<'a, L: Lines<'a>>(
+        &'a self,
+        decision: &mut Decision<'a, L>,
+        request: &Request<'a, L>,
+    ) {
+        let method = self.judge_method(request);
+        let list = self.judge_headers(request.request_headers);
+        decision.reason = match (method, list) {
+            (Some(reason), _) => reason,
+            (None, ListVerdict::Withheld(reason)) => reason,
+            (None, ListVerdict::NotAllowed { .. }) => Reason::HeaderNotAllowed,
+            (None, ListVerdict::Allowed { .. }) => Reason::Allowed,
+        };
+        decision.outcome = match decision.reason {
+            Reason::Allowed => Outcome::Allow,
+            _ => Outcome::Deny,
+        };
+        let mut parts = PreflightParts {
+            private_network: self.private_network
+                && request.request_private_network.count() == 1
+                && request.request_private_network.line(0) == b"true",
+            ..PreflightParts::default()
+        };
+        if let ListVerdict::Allowed { names }
+        | ListVerdict::NotAllowed { names } = list
+        {
+            // Only what was found well formed is echoed.
+            parts.methods =
+                !self.methods.echo || method != Some(Reason::MethodMalformed);
+            parts.headers = !self.headers.echo || names;
+            if self.methods.echo {
+                decision.method = Some(request.request_method.line(0));
+            }
+            if self.headers.echo {
+                decision.list = Some(request.request_headers);
+            }
+        }
+        let variant = self.variant_preflight.get(parts.number());
+        self.set_variant(decision, variant.copied().unwrap_or_default());
+    }
+
+    /// A decision that says nothing yet.
+    #[inline]
+    fn empty<'a, L: Lines<'a>>(&'a self, kind: Kind) -> Decision<'a, L> {
+        Decision {
+            reason: Reason::NotCors,
+            upstream: self.upstream,
+            owned: self.owned,
+            vary: self.vary,
+            ..closed(kind)
+        }
+    }
+
+    #[inline]
+    fn set_variant<'a, L: Lines<'a>>(
+        &'a self,
+        decision: &mut Decision<'a, L>,
+        variant: u8,
+    ) {
+        decision.variant = variant;
+        decision.template = self.variant(variant.into()).unwrap_or_default();
+    }
+
+    /// In report mode a decision keeps what it found, and does nothing.
+    #[inline]
+    fn enforce<'a, L: Lines<'a>>(
+        &'a self,
+        decision: Decision<'a, L>,
+    ) -> Decision<'a, L> {
+        match self.mode {
+            Mode::Enforce => decision,
+            Mode::Report => Decision {
+                outcome: decision.outcome,
+                reason: decision.reason,
+                rule: decision.rule,
+                enforced: false,
+                owned: Owned::NOTHING,
+                ..closed(decision.kind)
+            },
+        }
+    }
+
+    /// The origin is not listed: it is refused, unless it is the server's own.
+    fn refuse<'a, L: Lines<'a>>(
+        &self,
+        decision: &mut Decision<'a, L>,
+        reason: Reason,
+        request: &Request<'a, L>,
+    ) {
+        if reason != Reason::OriginMalformed && self.is_same_origin(request) {
+            decision.reason = Reason::SameOrigin;
+        } else {
+            decision.reason = reason;
+            decision.outcome = Outcome::Deny;
+        }
+    }
+
+    #[inline]
+    fn judge_origin<'a, L: Lines<'a>>(
+        &'a self,
+        lines: L,
+        count: usize,
+    ) -> Verdict<'a> {
+        let AnyOrigin::Listed { null } = self.any_origin else {
+            return self.judge_any_origin(lines, count);
+        };
+        if count != 1 {
+            return Verdict::Refused(Reason::OriginMalformed);
+        }
+        let line = lines.line(0);
+        match self.origins.find(line) {
+            Found::Exact { rule, own } => {
+                Verdict::Allowed { rule, origin: own, source: Source::Fixed }
+            }
+            Found::Covered { rule } => {
+                Verdict::Allowed { rule, origin: line, source: Source::Origin }
+            }
+            Found::Valid => Verdict::Refused(Reason::OriginNotAllowed),
+            Found::Malformed if line == b"null" => match null {
+                Some(rule) => Verdict::Allowed {
+                    rule,
+                    origin: b"null",
+                    source: Source::Fixed,
+                },
+                None => Verdict::Refused(Reason::NullOriginNotAllowed),
+            },
+            Found::Malformed => Verdict::Refused(Reason::OriginMalformed),
+        }
+    }
+
+    #[inline(never)]
+    fn judge_any_origin<'a, L: Lines<'a>>(
+        &'a self,
+        lines: L,
+        count: usize,
+    ) -> Verdict<'a> {
+        let AnyOrigin::Reflected { null } = self.any_origin else {
+            // The header says `*`, so nobody reads what the origin is.
+            return Verdict::Allowed {
+                rule: 0,
+                origin: b"*",
+                source: Source::Fixed,
+            };
+        };
+        if count != 1 {
+            return Verdict::Refused(Reason::OriginMalformed);
+        }
+        let line = lines.line(0);
+        match self.origins.find(line) {
+            Found::Malformed if line != b"null" => {
+                Verdict::Refused(Reason::OriginMalformed)
+            }
+            Found::Malformed if !null => {
+                Verdict::Refused(Reason::NullOriginNotAllowed)
+            }
+            _ => Verdict::Allowed {
+                rule: 0,
+                origin: line,
+                source: Source::Origin,
+            },
+        }
+    }
+
+    /// What is wrong with the method that is asked for.
+    fn judge_method<'a, L: Lines<'a>>(
+        &self,
+        request: &Request<'a, L>,
+    ) -> Option<Reason> {
+        let method = request.request_method.line(0);
+        if request.request_method.count() != 1 || !is_token(method) {
+            return Some(Reason::MethodMalformed);
+        }
+        let allowed = self.methods.any
+            || matches!(method, b"GET" | b"HEAD" | b"POST")
+            || self.methods.listed.contains(method);
+        (!allowed).then_some(Reason::MethodNotAllowed)
+    }
+
+    /// Scans the list of headers that are asked for, once.
+    pub(crate) fn judge_headers<'a, L: Lines<'a>>(
+        &self,
+        lines: L,
+    ) -> ListVerdict {
+        let too_large = ListVerdict::Withheld(Reason::HeadersTooLarge);
+        let count = lines.count();
+        // Even an empty line is an element.
+        if count > MAX_REQUEST_HEADERS_ELEMENTS {
+            return too_large;
+        }
+        let bytes: usize = (0..count).map(|i| lines.line(i).len()).sum();
+        if bytes > MAX_REQUEST_HEADERS_LEN {
+            return too_large;
+        }
+        let mut scan = Scan::default();
+        let mut echoed = 0;
+        for i in 0..count {
+            let line = lines.line(i);
+            if let Err(reason) = scan.line(self, line) {
+                return ListVerdict::Withheld(reason);
+            }
+            echoed += usize::from(self.headers.echo && has_members(line));
+        }
+        if echoed > MAX_ECHO_LINES {
+            return too_large;
+        }
+        let names = scan.elements > scan.empty;
+        if scan.authorization {
+            ListVerdict::Withheld(Reason::HeaderNotAllowed)
+        } else if scan.unlisted {
+            ListVerdict::NotAllowed { names }
+        } else {
+            ListVerdict::Allowed { names }
+        }
+    }
+
+    /// Whether the policy lists this header, whose [`hash_folded`] is `hash`.
+    #[inline]
+    fn lists_header(&self, name: &[u8], hash: u64) -> bool {
+        self.headers.any && !name.eq_ignore_ascii_case(b"authorization")
+            || self.headers.listed.contains_folded(name, hash)
+    }
+
+    /// Whether the policy allows this header to be asked for.
+    pub(crate) fn allows_header(&self, name: &[u8]) -> bool {
+        self.lists_header(name, hash_folded(name))
+    }
+
+    pub(crate) fn is_same_origin<'a, L: Lines<'a>>(
+        &self,
+        request: &Request<'a, L>,
+    ) -> bool {
+        let origin = request.origin.line(0);
+        if !self.self_origins.is_empty() {
+            return self.self_origins.get(origin).is_some();
+        }
+        if !request.sec_fetch_site.is_empty() {
+            return request.sec_fetch_site == b"same-origin";
+        }
+        is_own(origin, request.scheme, request.host)
+    }
+}
+
+/// Whether an origin is that of a server of this scheme and host.
+fn is_own(origin: &[u8], scheme: &[u8], host: &[u8]) -> bool {
+    if scheme.is_empty() || host.is_empty() {
+        return false;
+    }
+    let Some((own_scheme, rest)) = origin.split_at_checked(scheme.len()) else {
+        return false;
+    };
+    let default = match default_port(own_scheme) {
+        Some(80) => host.strip_suffix(b":80"),
+        Some(443) => host.strip_suffix(b":443"),
+        _ => None,
+    };
+    let host = default.unwrap_or(host);
+    own_scheme.eq_ignore_ascii_case(scheme)
+        && rest
+            .strip_prefix(b"://")
+            .is_some_and(|own| own.eq_ignore_ascii_case(host))
+}
+
+fn is_preflight<'a, L: Lines<'a>>(request: &Request<'a, L>) -> bool {
+    request.method == b"OPTIONS" && request.request_method.count() != 0
+}
+
+/// The kind of a request that has an `Origin` and is no preflight.
+#[inline]
+fn kind_with_origin<'a, L: Lines<'a>>(request: &Request<'a, L>) -> Kind {
+    let upgrades = request.upgrade.count();
+    if upgrades == 0 && request.protocol.is_empty() {
+        return Kind::Actual;
+    }
+    let asked = is_websocket(request.protocol)
+        || (0..upgrades).any(|i| {
+            crate::bytes::members(request.upgrade.line(i)).any(is_websocket)
+        });
+    if asked { Kind::WebSocket } else { Kind::Actual }
+}
+
+/// Whether a protocol, with or without a version, is WebSocket.
+fn is_websocket(protocol: &[u8]) -> bool {
+    let name = protocol.split(|&b| b == b'/').next().unwrap_or_default();
+    name.eq_ignore_ascii_case(b"websocket")
+}
+
+/// A decision that gives nothing, and removes all that CORS has.
+#[inline]
+fn closed<'a, L: Lines<'a>>(kind: Kind) -> Decision<'a, L> {
+    Decision {
+        kind,
+        outcome: Outcome::None,
+        reason: Reason::NoPolicy,
+        rule: None,
+        status: None,
+        enforced: true,
+        upstream: Upstream::Replace,
+        owned: Owned::CORS,
+        vary: Vary::NONE,
+        variant: 0,
+        template: &[],
+        origin: b"",
+        origin_source: Source::Fixed,
+        method: None,
+        list: None,
+    }
+}
+
+/// The state of a scan over the lines of `Access-Control-Request-Headers`.
+#[derive(Default)]
+struct Scan {
+    elements: usize,
+    empty: usize,
+    /// A name is not listed.
+    unlisted: bool,
+    /// `authorization` is not listed, and `*` would let it through.
+    authorization: bool,
+}
+
+impl Scan {
+    fn line(&mut self, policy: &Policy, line: &[u8]) -> Result<(), Reason> {
+        let mut rest = line.iter();
+        loop {
+            let comma = self.element(policy, &mut rest)?;
+            if !comma {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes one element and the comma after it; says whether there was one.
+    fn element(
+        &mut self,
+        policy: &Policy,
+        rest: &mut core::slice::Iter<'_, u8>,
+    ) -> Result<bool, Reason> {
+        let start = rest.as_slice();
+        let (mut space, mut leading, mut len) = (0, 0, 0);
+        let mut hash = Rolling::START;
+        let mut comma = false;
+        for &byte in rest.by_ref() {
+            let lower = lower_token(byte);
+            if lower != 0 {
+                if space != leading {
+                    // White space inside a name.
+                    return Err(Reason::HeadersMalformed);
+                }
+                len += 1;
+                hash.push(lower);
+            } else if is_space(byte) {
+                space += 1;
+                leading += usize::from(len == 0);
+                if space > MAX_REQUEST_HEADERS_SPACE {
+                    return Err(Reason::HeadersTooLarge);
+                }
+            } else if byte == b',' {
+                comma = true;
+                break;
+            } else {
+                return Err(Reason::HeadersMalformed);
+            }
+        }
+        self.elements += 1;
+        self.empty += usize::from(len == 0);
+        if self.elements > MAX_REQUEST_HEADERS_ELEMENTS
+            || self.empty > MAX_REQUEST_HEADERS_EMPTY
+        {
+            return Err(Reason::HeadersTooLarge);
+        }
+        if len != 0 {
+            let name = start.get(leading..leading + len).unwrap_or_default();
+            if !policy.lists_header(name, hash.finish()) {
+                self.unlisted = true;
+                self.authorization |= policy.headers.any;
+            }
+        }
+        Ok(comma)
+    }
+}
+
+/// Joins names as a header value.
+pub(crate) fn join<'n>(names: impl Iterator<Item = &'n [u8]>) -> Vec<u8> {
+    let mut value = Vec::new();
+    for name in names {
+        if !value.is_empty() {
+            value.extend_from_slice(b", ");
+        }
+        value.extend_from_slice(name);
+    }
+    value
+}
