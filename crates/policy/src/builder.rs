@@ -301,7 +301,6 @@ impl PolicyBuilder {
         Ok(Policy {
             methods: names(&methods),
             headers: names(&headers),
-            authorization,
             any_origin,
             self_origins: ByteMap::new(own.into_iter())
                 .ok_or(BuildError::TooLarge)?,

@@ -7,6 +7,7 @@ use crate::{
     header::{HeaderName, Source},
     policy::TemplateHeader,
     request::Lines,
+    text::without_nul,
     vary::Vary,
 };
 
@@ -28,13 +29,22 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Kind; 4] =
+        [Kind::None, Kind::Actual, Kind::Preflight, Kind::WebSocket];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
+        without_nul(self.as_str_with_nul())
+    }
+
+    /// The stable name, followed by a NUL.
+    pub fn as_str_with_nul(self) -> &'static str {
         match self {
-            Kind::None => "none",
-            Kind::Actual => "actual",
-            Kind::Preflight => "preflight",
-            Kind::WebSocket => "websocket",
+            Kind::None => "none\0",
+            Kind::Actual => "actual\0",
+            Kind::Preflight => "preflight\0",
+            Kind::WebSocket => "websocket\0",
         }
     }
 }
@@ -54,12 +64,21 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Outcome; 3] =
+        [Outcome::None, Outcome::Allow, Outcome::Deny];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
+        without_nul(self.as_str_with_nul())
+    }
+
+    /// The stable name, followed by a NUL.
+    pub fn as_str_with_nul(self) -> &'static str {
         match self {
-            Outcome::None => "none",
-            Outcome::Allow => "allow",
-            Outcome::Deny => "deny",
+            Outcome::None => "none\0",
+            Outcome::Allow => "allow\0",
+            Outcome::Deny => "deny\0",
         }
     }
 }
@@ -98,21 +117,42 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Reason; 12] = [
+        Reason::Allowed,
+        Reason::NotCors,
+        Reason::SameOrigin,
+        Reason::OriginMalformed,
+        Reason::OriginNotAllowed,
+        Reason::NullOriginNotAllowed,
+        Reason::MethodMalformed,
+        Reason::MethodNotAllowed,
+        Reason::HeadersMalformed,
+        Reason::HeaderNotAllowed,
+        Reason::HeadersTooLarge,
+        Reason::NoPolicy,
+    ];
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
+        without_nul(self.as_str_with_nul())
+    }
+
+    /// The stable name, followed by a NUL.
+    pub fn as_str_with_nul(self) -> &'static str {
         match self {
-            Reason::Allowed => "allowed",
-            Reason::NotCors => "not_cors",
-            Reason::SameOrigin => "same_origin",
-            Reason::OriginMalformed => "origin_malformed",
-            Reason::OriginNotAllowed => "origin_not_allowed",
-            Reason::NullOriginNotAllowed => "null_origin_not_allowed",
-            Reason::MethodMalformed => "method_malformed",
-            Reason::MethodNotAllowed => "method_not_allowed",
-            Reason::HeadersMalformed => "headers_malformed",
-            Reason::HeaderNotAllowed => "header_not_allowed",
-            Reason::HeadersTooLarge => "headers_too_large",
-            Reason::NoPolicy => "no_policy",
+            Reason::Allowed => "allowed\0",
+            Reason::NotCors => "not_cors\0",
+            Reason::SameOrigin => "same_origin\0",
+            Reason::OriginMalformed => "origin_malformed\0",
+            Reason::OriginNotAllowed => "origin_not_allowed\0",
+            Reason::NullOriginNotAllowed => "null_origin_not_allowed\0",
+            Reason::MethodMalformed => "method_malformed\0",
+            Reason::MethodNotAllowed => "method_not_allowed\0",
+            Reason::HeadersMalformed => "headers_malformed\0",
+            Reason::HeaderNotAllowed => "header_not_allowed\0",
+            Reason::HeadersTooLarge => "headers_too_large\0",
+            Reason::NoPolicy => "no_policy\0",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The response headers that a policy owns.
 
+use crate::text::without_nul;
+
 /// A response header that a policy may own.
 ///
 /// The numbers are part of the C ABI and never change.
@@ -48,7 +50,7 @@ impl HeaderName {
     }
 
     /// [`HeaderName::as_str`], followed by a NUL.
-    pub fn as_str_with_nul(self) -> &'static str {
+    pub const fn as_str_with_nul(self) -> &'static str {
         match self {
             HeaderName::AllowOrigin => "Access-Control-Allow-Origin\0",
             HeaderName::AllowCredentials => {
@@ -66,7 +68,7 @@ impl HeaderName {
     }
 
     /// [`HeaderName::as_lower_str`], followed by a NUL.
-    pub fn as_lower_str_with_nul(self) -> &'static str {
+    pub const fn as_lower_str_with_nul(self) -> &'static str {
         match self {
             HeaderName::AllowOrigin => "access-control-allow-origin\0",
             HeaderName::AllowCredentials => {
@@ -108,10 +110,6 @@ impl HeaderName {
     pub(crate) fn bit(self) -> u16 {
         1 << self as u8
     }
-}
-
-fn without_nul(name: &'static str) -> &'static str {
-    name.strip_suffix('\0').unwrap_or(name)
 }
 
 /// Where the value of a header comes from, and so how long its bytes live.

@@ -11,7 +11,7 @@ use crate::{
     origins::{Found, OriginSet},
     request::{Lines, Request},
     table::{ByteMap, Rolling},
-    text::Text,
+    text::{Text, without_nul},
     tokens::{TokenSet, hash_folded},
     vary::Vary,
 };
@@ -143,7 +143,6 @@ pub struct Policy {
     pub(crate) self_origins: ByteMap,
     pub(crate) methods: Names,
     pub(crate) headers: Names,
-    pub(crate) authorization: bool,
     pub(crate) private_network: bool,
     pub(crate) preflight: Preflight,
     pub(crate) preflight_status: u16,
@@ -426,7 +425,7 @@ impl Policy {
             Found::Malformed if line == b"null" => match null {
                 Some(rule) => Verdict::Allowed {
                     rule,
-                    origin: b"null",
+                    origin: without_nul("null\0").as_bytes(),
                     source: Source::Fixed,
                 },
                 None => Verdict::Refused(Reason::NullOriginNotAllowed),
@@ -445,7 +444,7 @@ impl Policy {
             // The header says `*`, so nobody reads what the origin is.
             return Verdict::Allowed {
                 rule: 0,
-                origin: b"*",
+                origin: without_nul("*\0").as_bytes(),
                 source: Source::Fixed,
             };
         };

@@ -42,3 +42,8 @@ impl fmt::Debug for Text {
         write!(f, "\"{}\"", self.as_bytes().escape_ascii())
     }
 }
+
+/// A static string without the NUL that C code finds behind it.
+pub(crate) fn without_nul(text: &'static str) -> &'static str {
+    text.strip_suffix('\0').unwrap_or(text)
+}

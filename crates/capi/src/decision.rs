@@ -1,0 +1,376 @@
+//! Decisions, and what hosts need to carry them out.
+
+use core::{ffi::c_char, mem, ptr};
+
+use libcors_policy::{
+    Decision, HeaderName, Lines, Policy, Request, Source, Vary, merge_vary,
+};
+
+use crate::{
+    ffi::{self, Buffer, CLines, guard, to_str},
+    policies::policy_of,
+    status::{
+        CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK,
+    },
+    types::{
+        CORS_HEADERS_MAX, CORS_RULE_NONE, CORS_SOURCE_FIXED, cors_decision,
+        cors_header, cors_policy, cors_request, cors_str,
+    },
+};
+
+/// cors_decide decides a request.
+///
+/// request and decision must have their size set. A NULL policy is that of a name
+/// which does not exist: it closes, with CORS_REASON_NO_POLICY.
+///
+/// A request that is not allowed is no error: it is a decision with a reason. On
+/// any status but CORS_OK the decision closes as well, if its size is that of a
+/// decision: it removes all headers of the CORS protocol, varies on Origin, and
+/// its status is 403 if the request asked for a WebSocket. So a caller may ignore
+/// the status, and errs on the safe side.
+///
+/// The call does not allocate, lock, log or block. Any number of threads may use
+/// one policy at the same time. Its cost is linear in the length of the request's
+/// fields, up to fixed limits, and does not grow with the number of origins.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_decide(
+    policy: *const cors_policy,
+    request: *const cors_request,
+    decision: *mut cors_decision,
+) -> i32 {
+    // SAFETY: the header asks for a decision of the size that it says.
+    if let Err(status) = unsafe { ffi::prepare_output(decision) } {
+        return status;
+    }
+    let decide = || {
+        // SAFETY: the header asks for a request of the size that it says, and a
+        // policy that is alive.
+        let (policy, request) =
+            unsafe { (policy_of(policy), ffi::request(request)?) };
+        #[cfg(feature = "test-panic")]
+        if request.origin.line(0) == b"https://panic.example" {
+            panic!("asked for by a test");
+        }
+        let decided = match policy {
+            Some(policy) => policy.decide(&request),
+            None => Policy::decide_without_policy(&request),
+        };
+        // SAFETY: `prepare_output` found the decision large enough.
+        unsafe { write_decision(decision, &decided) };
+        Ok(CORS_OK)
+    };
+    let status = guard(|| Err(CORS_ERR_INTERNAL), decide);
+    status.unwrap_or_else(|status| {
+        // SAFETY: as above.
+        unsafe { close(decision, request) };
+        status
+    })
+}
+
+/// Fills a decision in that closes, from as much of the request as can be read.
+#[cold]
+unsafe fn close(decision: *mut cors_decision, request: *const cors_request) {
+    let close = || {
+        // SAFETY: the header asks for a request of the size that it says.
+        let request = unsafe { ffi::request(request) };
+        let nothing: Request<'_, &[&[u8]]> = Request::new(b"");
+        // SAFETY: `prepare_output` found the decision large enough.
+        unsafe {
+            match &request {
+                Ok(request) => write_decision(
+                    decision,
+                    &Policy::decide_without_policy(request),
+                ),
+                Err(_) => write_decision(
+                    decision,
+                    &Policy::decide_without_policy(&nothing),
+                ),
+            }
+        }
+    };
+    guard(|| (), close);
+}
+
+/// For each header id its entry of a list, without a value.
+static HEADERS: Table = {
+    const EMPTY: cors_str = cors_str { data: ptr::null(), len: 0 };
+    const UNKNOWN: cors_header = cors_header {
+        id: 0,
+        source: 0,
+        name: EMPTY,
+        lower_name: EMPTY,
+        value: EMPTY,
+    };
+    const fn without_nul(name: &'static str) -> cors_str {
+        cors_str { data: name.as_ptr().cast(), len: name.len() - 1 }
+    }
+    let mut table = [UNKNOWN; 16];
+    let mut i = 0;
+    while i < HeaderName::ALL.len() {
+        let header = HeaderName::ALL[i];
+        table[header as usize] = cors_header {
+            id: header as u32,
+            source: CORS_SOURCE_FIXED,
+            name: without_nul(header.as_str_with_nul()),
+            lower_name: without_nul(header.as_lower_str_with_nul()),
+            value: EMPTY,
+        };
+        i += 1;
+    }
+    Table(table)
+};
+
+struct Table([cors_header; 16]);
+
+// SAFETY: the pointers are to static strings, which nobody changes.
+unsafe impl Sync for Table {}
+
+#[inline]
+fn header(name: HeaderName, source: Source, value: &[u8]) -> cors_header {
+    cors_header {
+        source: source as u32,
+        value: to_str(value),
+        ..HEADERS.0[name as usize & 15]
+    }
+}
+
+/// # Safety
+///
+/// `out` must be writable for the size of a decision.
+#[inline]
+unsafe fn write_decision<'a, L: Lines<'a>>(
+    out: *mut cors_decision,
+    decision: &Decision<'a, L>,
+) {
+    // The caller's memory need not be initialised, so that no reference to the
+    // whole of it may be made.
+    // SAFETY: the caller promises that all members may be written.
+    unsafe {
+        (&raw mut (*out).kind).write(decision.kind() as u32);
+        (&raw mut (*out).outcome).write(decision.outcome() as u32);
+        (&raw mut (*out).reason).write(decision.reason() as u32);
+        let rule = decision.rule().unwrap_or(CORS_RULE_NONE);
+        (&raw mut (*out).rule).write(rule);
+        let status = decision.status().map_or(0, u32::from);
+        (&raw mut (*out).status).write(status);
+        (&raw mut (*out).enforced).write(decision.enforced().into());
+        (&raw mut (*out).variant).write(decision.variant() as u32);
+        (&raw mut (*out).vary).write(decision.vary().bits().into());
+        (&raw mut (*out).upstream).write(decision.upstream() as u32);
+        (&raw mut (*out).owned).write(decision.owned_bits().into());
+        (&raw mut (*out).reserved).write_bytes(0, 1);
+        (&raw mut (*out).vary_value).write(vary_value(decision.vary()));
+        let headers: *mut cors_header = (&raw mut (*out).headers).cast();
+        let mut count = 0;
+        // A decision never has more; a policy's lists are bounded.
+        for line in decision.headers().take(CORS_HEADERS_MAX) {
+            let entry = header(line.name(), line.source(), line.value());
+            headers.add(count).write(entry);
+            count += 1;
+        }
+        (&raw mut (*out).header_count).write(count as u32);
+    }
+}
+
+/// The names of a `Vary`, joined; followed by a NUL.
+#[inline]
+fn vary_value(vary: Vary) -> cors_str {
+    const VALUES: [&str; 8] = [
+        "\0",
+        "Origin\0",
+        "Access-Control-Request-Method\0",
+        "Origin, Access-Control-Request-Method\0",
+        "Access-Control-Request-Headers\0",
+        "Origin, Access-Control-Request-Headers\0",
+        "Access-Control-Request-Method, Access-Control-Request-Headers\0",
+        "Origin, Access-Control-Request-Method, \
+         Access-Control-Request-Headers\0",
+    ];
+    let value = VALUES[usize::from(vary.bits() & 7)].as_bytes();
+    cors_str { data: value.as_ptr().cast(), len: value.len() - 1 }
+}
+
+/// cors_decision_detach copies what a decision borrows from its request into the
+/// caller's buffer, so that the request may die before the decision.
+///
+/// needed, unless it is NULL, is set to the number of bytes that this takes; it
+/// may be 0. If size is less, the call returns CORS_ERR_BUFFER and changes
+/// nothing. The policy must still outlive the decision, and now the buffer too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_decision_detach(
+    decision: *mut cors_decision,
+    buffer: *mut c_char,
+    size: usize,
+    needed: *mut usize,
+) -> i32 {
+    let detach = || {
+        if decision.is_null() {
+            return CORS_ERR_ARGUMENT;
+        }
+        // SAFETY: the header asks for a decision that was made.
+        let count = unsafe { (*decision).header_count } as usize;
+        let count = count.min(CORS_HEADERS_MAX);
+        // SAFETY: as above; the first `count` headers are set, and nobody else
+        // uses them meanwhile.
+        let headers = unsafe {
+            let first: *mut cors_header = (&raw mut (*decision).headers).cast();
+            core::slice::from_raw_parts_mut(first, count)
+        };
+        let borrowed =
+            |header: &&mut cors_header| header.source != CORS_SOURCE_FIXED;
+        let total = headers.iter_mut().filter(borrowed);
+        let total: usize = total.map(|header| header.value.len).sum();
+        // SAFETY: the header asks for NULL or a place to write to.
+        unsafe { ffi::write(needed, total) };
+        if total > size || total != 0 && buffer.is_null() {
+            return CORS_ERR_BUFFER;
+        }
+        let mut end = buffer;
+        for header in headers.iter_mut().filter(borrowed) {
+            let value = &mut header.value;
+            // SAFETY: the values fit into the buffer, as was found above, and
+            // live as long as the request, which the caller still holds.
+            unsafe {
+                ptr::copy_nonoverlapping(value.data, end, value.len);
+                value.data = end;
+                end = end.add(value.len);
+            }
+        }
+        CORS_OK
+    };
+    guard(|| CORS_ERR_INTERNAL, detach)
+}
+
+/// cors_variant_count returns the number of header lists that a policy can
+/// produce.
+///
+/// They are few, and known when the policy is compiled: only an echoed origin,
+/// method or header list differs from one decision to the other. So a host may
+/// build its own objects once for each list, and fill in the rest.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_variant_count(
+    policy: *const cors_policy,
+) -> usize {
+    // SAFETY: the header asks for a policy that is alive.
+    let count = || unsafe { policy_of(policy) }.map_or(0, Policy::variant_count);
+    guard(|| 0, count)
+}
+
+/// cors_variant_headers reads a header list that a policy can produce.
+///
+/// Up to capacity headers are written to headers, and their number to count;
+/// CORS_HEADERS_MAX are enough for any. Where a header's source is not
+/// CORS_SOURCE_FIXED its value is empty here, and is filled in by each decision;
+/// CORS_SOURCE_HEADER_LIST may then be several headers of this name, one for each
+/// line of the request that names anything. (In a decision the origin of an exact
+/// entry is the policy's own copy, and CORS_SOURCE_FIXED.) The list numbered 0 is
+/// empty.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_variant_headers(
+    policy: *const cors_policy,
+    variant: u32,
+    headers: *mut cors_header,
+    capacity: usize,
+    count: *mut usize,
+) -> i32 {
+    let read = || {
+        // SAFETY: the header asks for a policy that is alive.
+        let policy = unsafe { policy_of(policy) };
+        let list = policy.and_then(|policy| policy.variant(variant as usize));
+        let Some(list) = list else {
+            return CORS_ERR_ARGUMENT;
+        };
+        // SAFETY: the header asks for NULL or a place to write to.
+        unsafe { ffi::write(count, list.len()) };
+        if list.len() > capacity || !list.is_empty() && headers.is_null() {
+            return CORS_ERR_BUFFER;
+        }
+        for (i, line) in list.iter().enumerate() {
+            let entry = header(line.name(), line.source(), line.value());
+            // SAFETY: `i` is below `capacity`.
+            unsafe { headers.add(i).write(entry) };
+        }
+        CORS_OK
+    };
+    guard(|| CORS_ERR_INTERNAL, read)
+}
+
+/// cors_header_owned returns 1 if a response header is to be removed before the
+/// headers of a decision are set, and else 0.
+///
+/// The name may be in any case. Ask for every header of the response.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_header_owned(
+    decision: *const cors_decision,
+    name: *const c_char,
+    name_len: usize,
+) -> i32 {
+    let owned = || {
+        // SAFETY: the header asks for NULL or a decision that was made.
+        let owned = match unsafe { decision.as_ref() } {
+            Some(decision) => decision.owned,
+            None => return 0,
+        };
+        // SAFETY: the header asks for `name_len` bytes.
+        let name = unsafe { ffi::bytes(name, name_len) }.unwrap_or_default();
+        HeaderName::from_bytes(name)
+            .map_or(0, |header| (owned >> header as u32 & 1) as i32)
+    };
+    guard(|| 0, owned)
+}
+
+/// cors_vary_merge makes one value of the Vary lines that a response has and the
+/// names of a decision (RFC 9110, section 12.5.5).
+///
+/// The names that stand there keep their order and spelling; none stands twice,
+/// in any case; those of the decision come last; nothing is added to a "*". Put
+/// the value into the one Vary line of the response: caches honour several lines
+/// badly. An empty value means no Vary line.
+///
+/// Like snprintf(), the call writes up to size bytes, the last of them a NUL, and
+/// returns the length of the whole value without the NUL. A buffer of the length
+/// of all lines, two more for each, and CORS_VARY_EXTRA is always enough. buffer
+/// must not overlap the lines; it may be NULL if size is 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_vary_merge(
+    decision: *const cors_decision,
+    lines: *const cors_str,
+    line_count: usize,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    let merge = || {
+        // SAFETY: the header asks for NULL or a decision that was made.
+        let vary = unsafe { decision.as_ref() }.map_or(0, |d| d.vary);
+        // SAFETY: the header asks for that many strings.
+        let existing: Option<CLines<'_>> =
+            unsafe { ffi::lines(lines, line_count) }.ok();
+        // SAFETY: the header asks for `size` bytes at `buffer`.
+        let mut buffer = unsafe { Buffer::new(buffer, size) };
+        merge_vary(
+            existing.into_iter().flat_map(CLines::iter),
+            Vary::from_bits(vary as u8),
+            |piece| buffer.push(piece),
+        );
+        buffer.finish()
+    };
+    guard(|| 0, merge)
+}
+
+/// How much longer than the lines it is made of the value of cors_vary_merge()
+/// can be, the NUL included.
+pub const CORS_VARY_EXTRA: usize = 72;
+
+// The size of every struct is part of the ABI.
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(mem::size_of::<cors_request>() == 168);
+    assert!(mem::size_of::<cors_header>() == 56);
+    assert!(mem::size_of::<cors_decision>() == 1000);
+};
+#[cfg(target_pointer_width = "32")]
+const _: () = {
+    assert!(mem::size_of::<cors_request>() == 84);
+    assert!(mem::size_of::<cors_header>() == 32);
+    assert!(mem::size_of::<cors_decision>() == 604);
+};
