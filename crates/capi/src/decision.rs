@@ -306,11 +306,12 @@ pub unsafe extern "C" fn cors_header_owned(
     name_len: usize,
 ) -> i32 {
     let owned = || {
-        // SAFETY: the header asks for NULL or a decision that was made.
-        let owned = match unsafe { decision.as_ref() } {
-            Some(decision) => decision.owned,
-            None => return 0,
-        };
+        if decision.is_null() {
+            return 0;
+        }
+        // SAFETY: the header asks for a decision that was made, of which only
+        // the members before `headers` need be there.
+        let owned = unsafe { (*decision).owned };
         // SAFETY: the header asks for `name_len` bytes.
         let name = unsafe { ffi::bytes(name, name_len) }.unwrap_or_default();
         HeaderName::from_bytes(name)
@@ -340,8 +341,12 @@ pub unsafe extern "C" fn cors_vary_merge(
     size: usize,
 ) -> usize {
     let merge = || {
-        // SAFETY: the header asks for NULL or a decision that was made.
-        let vary = unsafe { decision.as_ref() }.map_or(0, |d| d.vary);
+        let vary = match decision.is_null() {
+            true => 0,
+            // SAFETY: the header asks for a decision that was made, of which only
+            // the members before `headers` need be there.
+            false => unsafe { (*decision).vary },
+        };
         // SAFETY: the header asks for that many strings.
         let existing: Option<CLines<'_>> =
             unsafe { ffi::lines(lines, line_count) }.ok();

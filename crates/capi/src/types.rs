@@ -205,7 +205,8 @@ pub const CORS_HEADERS_MAX: usize = 16;
 /// The caller owns it, on its stack if it likes, and need set nothing but size.
 /// There is nothing to free. The strings borrow from the policy, and from the
 /// request where a header's source says so: they are valid while both are. See
-/// cors_decision_detach() for hosts whose requests die first.
+/// cors_decision_detach() for hosts whose requests die first. A host that keeps
+/// decisions may cut a copy off behind the last header that is set.
 ///
 /// Carry it out like this, on every response, errors too, unless enforced is 0:
 ///

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 use crate::{
     builder::PolicyBuilder,
     bytes::{is_space, is_token, lower_token},
-    decision::{Decision, Kind, Outcome, Owned, Reason, Upstream, has_members},
+    decision::{Decision, Kind, Outcome, Owned, Reason, Upstream},
     header::{HeaderName, Source},
     origin::default_port,
     origins::{Found, OriginSet},
@@ -487,27 +487,19 @@ impl Policy {
         &self,
         lines: L,
     ) -> ListVerdict {
-        let too_large = ListVerdict::Withheld(Reason::HeadersTooLarge);
         let count = lines.count();
-        // Even an empty line is an element.
-        if count > MAX_REQUEST_HEADERS_ELEMENTS {
-            return too_large;
-        }
-        let bytes: usize = (0..count).map(|i| lines.line(i).len()).sum();
+        // Even an empty line is an element, so no more lines than this count.
+        let most = MAX_REQUEST_HEADERS_ELEMENTS + 1;
+        let bytes: usize =
+            (0..count.min(most)).map(|i| lines.line(i).len()).sum();
         if bytes > MAX_REQUEST_HEADERS_LEN {
-            return too_large;
+            return ListVerdict::Withheld(Reason::HeadersTooLarge);
         }
         let mut scan = Scan::default();
-        let mut echoed = 0;
         for i in 0..count {
-            let line = lines.line(i);
-            if let Err(reason) = scan.line(self, line) {
+            if let Err(reason) = scan.line(self, lines.line(i)) {
                 return ListVerdict::Withheld(reason);
             }
-            echoed += usize::from(self.headers.echo && has_members(line));
-        }
-        if echoed > MAX_ECHO_LINES {
-            return too_large;
         }
         let names = scan.elements > scan.empty;
         if scan.authorization {
@@ -617,6 +609,9 @@ fn closed<'a, L: Lines<'a>>(kind: Kind) -> Decision<'a, L> {
 struct Scan {
     elements: usize,
     empty: usize,
+    /// How many lines named anything, and whether the present one did.
+    named_lines: usize,
+    named: bool,
     /// A name is not listed.
     unlisted: bool,
     /// `authorization` is not listed, and `*` would let it through.
@@ -626,6 +621,7 @@ struct Scan {
 impl Scan {
     fn line(&mut self, policy: &Policy, line: &[u8]) -> Result<(), Reason> {
         let mut rest = line.iter();
+        self.named = false;
         loop {
             let comma = self.element(policy, &mut rest)?;
             if !comma {
@@ -640,6 +636,10 @@ impl Scan {
         policy: &Policy,
         rest: &mut core::slice::Iter<'_, u8>,
     ) -> Result<bool, Reason> {
+        self.elements += 1;
+        if self.elements > MAX_REQUEST_HEADERS_ELEMENTS {
+            return Err(Reason::HeadersTooLarge);
+        }
         let start = rest.as_slice();
         let (mut space, mut leading, mut len) = (0, 0, 0);
         let mut hash = Rolling::START;
@@ -666,19 +666,24 @@ impl Scan {
                 return Err(Reason::HeadersMalformed);
             }
         }
-        self.elements += 1;
-        self.empty += usize::from(len == 0);
-        if self.elements > MAX_REQUEST_HEADERS_ELEMENTS
-            || self.empty > MAX_REQUEST_HEADERS_EMPTY
-        {
-            return Err(Reason::HeadersTooLarge);
+        if len == 0 {
+            self.empty += 1;
+            return match self.empty > MAX_REQUEST_HEADERS_EMPTY {
+                true => Err(Reason::HeadersTooLarge),
+                false => Ok(comma),
+            };
         }
-        if len != 0 {
-            let name = start.get(leading..leading + len).unwrap_or_default();
-            if !policy.lists_header(name, hash.finish()) {
-                self.unlisted = true;
-                self.authorization |= policy.headers.any;
+        if !self.named {
+            self.named = true;
+            self.named_lines += 1;
+            if policy.headers.echo && self.named_lines > MAX_ECHO_LINES {
+                return Err(Reason::HeadersTooLarge);
             }
+        }
+        let name = start.get(leading..leading + len).unwrap_or_default();
+        if !policy.lists_header(name, hash.finish()) {
+            self.unlisted = true;
+            self.authorization |= policy.headers.any;
         }
         Ok(comma)
     }

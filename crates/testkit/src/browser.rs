@@ -36,13 +36,9 @@ pub struct Rules {
 
 impl Rules {
     /// As the Fetch standard says.
-    pub const FETCH: Rules = Rules {
-        wildcard_covers_authorization: false,
-    };
+    pub const FETCH: Rules = Rules { wildcard_covers_authorization: false };
     /// As Chromium and Firefox do.
-    pub const SHIPPED: Rules = Rules {
-        wildcard_covers_authorization: true,
-    };
+    pub const SHIPPED: Rules = Rules { wildcard_covers_authorization: true };
 }
 
 /// How the names of a preflight's header list are written.
@@ -108,12 +104,17 @@ pub struct Response {
 
 impl Response {
     /// A response of header lines given as strings or bytes.
-    pub fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(status: u16, headers: &[(N, V)]) -> Self {
+    pub fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        status: u16,
+        headers: &[(N, V)],
+    ) -> Self {
         Response {
             status,
             headers: headers
                 .iter()
-                .map(|(name, value)| (name.as_ref().to_vec(), value.as_ref().to_vec()))
+                .map(|(name, value)| {
+                    (name.as_ref().to_vec(), value.as_ref().to_vec())
+                })
                 .collect(),
         }
     }
@@ -201,15 +202,9 @@ pub fn is_safelisted_method(method: &[u8]) -> bool {
 
 /// Names that need no permission unless their value is out of the ordinary.
 pub fn is_safelisted_header(name: &[u8]) -> bool {
-    [
-        "accept",
-        "accept-language",
-        "content-language",
-        "content-type",
-        "range",
-    ]
-    .iter()
-    .any(|safe| name.eq_ignore_ascii_case(safe.as_bytes()))
+    ["accept", "accept-language", "content-language", "content-type", "range"]
+        .iter()
+        .any(|safe| name.eq_ignore_ascii_case(safe.as_bytes()))
 }
 
 /// The CORS check, made on every response: of the preflight, of a redirect, of the fetch itself.
@@ -244,7 +239,11 @@ pub fn cors_check(
 }
 
 /// The checks on the answer to a preflight.
-pub fn preflight_check(fetch: &Fetch, response: &Response, rules: Rules) -> Result<(), Blocked> {
+pub fn preflight_check(
+    fetch: &Fetch,
+    response: &Response,
+    rules: Rules,
+) -> Result<(), Blocked> {
     if !is_token(&fetch.method)
         || is_forbidden_method(&fetch.method)
         || fetch.unsafe_headers.iter().any(|name| !is_token(name))
@@ -270,7 +269,8 @@ pub fn preflight_check(fetch: &Fetch, response: &Response, rules: Rules) -> Resu
         Some(methods) => methods,
     };
     let omit = fetch.credentials == Credentials::Omit;
-    let wildcard = |list: &[Vec<u8>]| omit && list.iter().any(|item| item == b"*");
+    let wildcard =
+        |list: &[Vec<u8>]| omit && list.iter().any(|item| item == b"*");
     if !methods.contains(&fetch.method)
         && !is_safelisted_method(&fetch.method)
         && !wildcard(&methods)
@@ -281,8 +281,8 @@ pub fn preflight_check(fetch: &Fetch, response: &Response, rules: Rules) -> Resu
         if headers.iter().any(|item| item.eq_ignore_ascii_case(name)) {
             continue;
         }
-        let by_name_only =
-            name.eq_ignore_ascii_case(b"authorization") && !rules.wildcard_covers_authorization;
+        let by_name_only = name.eq_ignore_ascii_case(b"authorization")
+            && !rules.wildcard_covers_authorization;
         if by_name_only || !wildcard(&headers) {
             return Err(Blocked::Header);
         }
@@ -291,7 +291,10 @@ pub fn preflight_check(fetch: &Fetch, response: &Response, rules: Rules) -> Resu
 }
 
 /// The names of a response's headers that a page can read, in lower case, sorted, each once.
-pub fn exposed_headers(response: &Response, credentials: Credentials) -> Vec<String> {
+pub fn exposed_headers(
+    response: &Response,
+    credentials: Credentials,
+) -> Vec<String> {
     const SAFELISTED: [&str; 7] = [
         "cache-control",
         "content-language",
@@ -301,20 +304,24 @@ pub fn exposed_headers(response: &Response, credentials: Credentials) -> Vec<Str
         "last-modified",
         "pragma",
     ];
-    let listed: Vec<String> = match response.tokens("access-control-expose-headers") {
-        Ok(Some(names)) => names
-            .iter()
-            .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
-            .collect(),
-        Ok(None) | Err(()) => Vec::new(),
-    };
-    let all = credentials == Credentials::Omit && listed.iter().any(|name| name == "*");
+    let listed: Vec<String> =
+        match response.tokens("access-control-expose-headers") {
+            Ok(Some(names)) => names
+                .iter()
+                .map(|name| String::from_utf8_lossy(name).to_ascii_lowercase())
+                .collect(),
+            Ok(None) | Err(()) => Vec::new(),
+        };
+    let all = credentials == Credentials::Omit
+        && listed.iter().any(|name| name == "*");
     let mut names: Vec<String> = response
         .headers
         .iter()
         .map(|(name, _)| String::from_utf8_lossy(name).to_ascii_lowercase())
         .filter(|name| name != "set-cookie" && name != "set-cookie2")
-        .filter(|name| all || SAFELISTED.contains(&name.as_str()) || listed.contains(name))
+        .filter(|name| {
+            all || SAFELISTED.contains(&name.as_str()) || listed.contains(name)
+        })
         .collect();
     names.sort();
     names.dedup();
@@ -379,7 +386,9 @@ impl Script {
         let mut names: Vec<Vec<u8>> = self
             .headers
             .iter()
-            .filter(|header| header.unusual_value || !is_safelisted_header(&header.name))
+            .filter(|header| {
+                header.unusual_value || !is_safelisted_header(&header.name)
+            })
             .map(|header| header.name.to_ascii_lowercase())
             .collect();
         names.sort();
@@ -396,7 +405,8 @@ impl Script {
         if dialect == Dialect::Chromium {
             names.dedup();
         }
-        let mut lines = vec![(b"Access-Control-Request-Method".to_vec(), method)];
+        let mut lines =
+            vec![(b"Access-Control-Request-Method".to_vec(), method)];
         if !names.is_empty() {
             lines.push((
                 b"Access-Control-Request-Headers".to_vec(),
@@ -404,9 +414,6 @@ impl Script {
             ));
         }
         lines.push((b"Origin".to_vec(), self.origin.clone()));
-        Some(Preflight {
-            method: b"OPTIONS".to_vec(),
-            lines,
-        })
+        Some(Preflight { method: b"OPTIONS".to_vec(), lines })
     }
 }

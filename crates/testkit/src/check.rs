@@ -19,16 +19,8 @@ pub fn verify(case: &Case, answer: &Answer) -> Result<(), String> {
         }
     };
     field("kind", expected.kind.to_owned(), answer.kind.to_owned());
-    field(
-        "outcome",
-        expected.outcome.to_owned(),
-        answer.outcome.to_owned(),
-    );
-    field(
-        "reason",
-        expected.reason.to_owned(),
-        answer.reason.to_owned(),
-    );
+    field("outcome", expected.outcome.to_owned(), answer.outcome.to_owned());
+    field("reason", expected.reason.to_owned(), answer.reason.to_owned());
     field("rule", number(expected.rule), number(answer.rule));
     field("status", number(expected.status), number(answer.status));
     field(
@@ -38,11 +30,7 @@ pub fn verify(case: &Case, answer: &Answer) -> Result<(), String> {
     );
     field("headers", lines(expected), lines(answer));
     field("vary", expected.vary.join(", "), answer.vary.join(", "));
-    field(
-        "remove",
-        expected.remove.join(", "),
-        answer.remove.join(", "),
-    );
+    field("remove", expected.remove.join(", "), answer.remove.join(", "));
     if differences.is_empty() {
         return Ok(());
     }
@@ -88,7 +76,11 @@ pub fn browser_verdict(case: &Case, answer: &Answer) -> Vec<&'static str> {
         .collect()
 }
 
-fn passes(case: &Case, answer: &Answer, credentials: Credentials) -> Result<(), Blocked> {
+fn passes(
+    case: &Case,
+    answer: &Answer,
+    credentials: Credentials,
+) -> Result<(), Blocked> {
     let request = &case.request;
     let [origin] = request.origin.as_slice() else {
         return Err(Blocked::NotSent);

@@ -51,11 +51,16 @@ impl Request {
     /// Picks what the engine asks for out of a method and header lines, names in any case.
     /// `:scheme` and `:protocol` are lines like the others; of those that a request has once, the
     /// first counts.
-    pub fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(method: &[u8], lines: &[(N, V)]) -> Self {
+    pub fn new<N: AsRef<[u8]>, V: AsRef<[u8]>>(
+        method: &[u8],
+        lines: &[(N, V)],
+    ) -> Self {
         let all = |name: &str| -> Vec<Vec<u8>> {
             lines
                 .iter()
-                .filter(|(n, _)| n.as_ref().eq_ignore_ascii_case(name.as_bytes()))
+                .filter(|(n, _)| {
+                    n.as_ref().eq_ignore_ascii_case(name.as_bytes())
+                })
                 .map(|(_, v)| v.as_ref().to_vec())
                 .collect()
         };
@@ -65,7 +70,9 @@ impl Request {
             origin: all("origin"),
             request_method: all("access-control-request-method"),
             request_headers: all("access-control-request-headers"),
-            request_private_network: all("access-control-request-private-network"),
+            request_private_network: all(
+                "access-control-request-private-network",
+            ),
             upgrade: all("upgrade"),
             protocol: first(":protocol"),
             scheme: first(":scheme"),
@@ -103,11 +110,7 @@ enum Entry {
     Any,
     Null,
     Exact(String),
-    Pattern {
-        scheme: String,
-        host: Host,
-        port: Port,
-    },
+    Pattern { scheme: String, host: Host, port: Port },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +162,10 @@ pub fn effective(document: &Table, name: &str) -> Option<Table> {
 }
 
 /// [`Policy::parse`] and [`decide`] in one step; no table is no policy.
-pub fn answer(policy: Option<&Table>, request: &Request) -> Result<Answer, String> {
+pub fn answer(
+    policy: Option<&Table>,
+    request: &Request,
+) -> Result<Answer, String> {
     match policy {
         None => Ok(decide(None, request)),
         Some(table) => Ok(decide(Some(&Policy::parse(table)?), request)),
@@ -195,7 +201,9 @@ impl Policy {
         }
         let origins = match table.get("allow_origins") {
             None => return Err("allow_origins is missing".to_owned()),
-            Some(Value::Array(list)) => list.iter().map(entry).collect::<Result<Vec<_>, _>>()?,
+            Some(Value::Array(list)) => {
+                list.iter().map(entry).collect::<Result<Vec<_>, _>>()?
+            }
             Some(_) => return Err("allow_origins is no list".to_owned()),
         };
         let preflight_status = match table.get("preflight_status") {
@@ -264,7 +272,12 @@ fn flag(table: &Table, key: &str) -> Result<bool, String> {
 }
 
 /// Whether the second of two words was chosen; the first is the default.
-fn choice(table: &Table, key: &str, default: &str, other: &str) -> Result<bool, String> {
+fn choice(
+    table: &Table,
+    key: &str,
+    default: &str,
+    other: &str,
+) -> Result<bool, String> {
     match table.get(key).map(|value| value.as_str()) {
         None => Ok(false),
         Some(Some(word)) if word == default => Ok(false),
@@ -343,11 +356,7 @@ fn entry(value: &Value) -> Result<Entry, String> {
         Port::Exact(Some(port)) => format!("{scheme}://{filled}:{port}"),
     };
     split_origin(filled.as_bytes()).ok_or_else(wrong)?;
-    Ok(Entry::Pattern {
-        scheme: scheme.to_owned(),
-        host,
-        port,
-    })
+    Ok(Entry::Pattern { scheme: scheme.to_owned(), host, port })
 }
 
 /// Scheme, host and port of an origin that is none of the malformed ones. `null` has no parts, and
@@ -383,7 +392,10 @@ pub fn split_origin(value: &[u8]) -> Option<(String, String, Option<String>)> {
         }
     };
     if let Some(port) = port {
-        if port.is_empty() || port.len() > 5 || !port.chars().all(|c| c.is_ascii_digit()) {
+        if port.is_empty()
+            || port.len() > 5
+            || !port.chars().all(|c| c.is_ascii_digit())
+        {
             return None;
         }
         let number: u32 = port.parse().ok()?;
@@ -397,11 +409,7 @@ pub fn split_origin(value: &[u8]) -> Option<(String, String, Option<String>)> {
     if host.len() > 253 || !good_host(scheme, host) {
         return None;
     }
-    Some((
-        scheme.to_owned(),
-        host.to_owned(),
-        port.map(|port| port.to_owned()),
-    ))
+    Some((scheme.to_owned(), host.to_owned(), port.map(|port| port.to_owned())))
 }
 
 fn default_port(scheme: &str) -> Option<&'static str> {
@@ -476,7 +484,8 @@ pub fn serialize_ipv6(address: Ipv6Addr) -> String {
         }
     }
     let join = |pieces: &[u16]| -> String {
-        let texts: Vec<String> = pieces.iter().map(|piece| format!("{piece:x}")).collect();
+        let texts: Vec<String> =
+            pieces.iter().map(|piece| format!("{piece:x}")).collect();
         texts.join(":")
     };
     if longest.is_empty() {
@@ -510,7 +519,9 @@ impl Entry {
                     Port::Any => true,
                     Port::Exact(wanted) => *wanted == port,
                 };
-                *wanted_scheme == scheme && wanted_host.covers(&host) && port_fits
+                *wanted_scheme == scheme
+                    && wanted_host.covers(&host)
+                    && port_fits
             }
         }
     }
@@ -542,9 +553,9 @@ impl Host {
 
 fn is_token(value: &[u8]) -> bool {
     !value.is_empty()
-        && value
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+        && value.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+        })
 }
 
 fn trim(value: &[u8]) -> &[u8] {
@@ -561,7 +572,8 @@ fn trim(value: &[u8]) -> &[u8] {
 fn kind(request: &Request) -> &'static str {
     if request.origin.is_empty() {
         "none"
-    } else if request.method == b"OPTIONS" && !request.request_method.is_empty() {
+    } else if request.method == b"OPTIONS" && !request.request_method.is_empty()
+    {
         "preflight"
     } else if asks_for_websocket(request) {
         "websocket"
@@ -576,7 +588,8 @@ fn asks_for_websocket(request: &Request) -> bool {
     for line in lines {
         for member in line.split(|byte| *byte == b',') {
             let name = trim(member).split(|byte| *byte == b'/').next();
-            if name.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket")) {
+            if name.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"))
+            {
                 return true;
             }
         }
@@ -603,7 +616,8 @@ fn judge_origin(policy: &Policy, request: &Request) -> Origin {
     if !is_null && split_origin(value).is_none() {
         return Origin::Denied("origin_malformed");
     }
-    let null_by_flag = policy.any_origin() && policy.danger.iter().any(|f| f == "null_origin");
+    let null_by_flag =
+        policy.any_origin() && policy.danger.iter().any(|f| f == "null_origin");
     for (index, entry) in policy.origins.iter().enumerate() {
         if entry.covers(value) || (is_null && null_by_flag) {
             return Origin::Allowed(value.clone(), index as u32);
@@ -622,7 +636,10 @@ fn same_origin(policy: &Policy, request: &Request, origin: &[u8]) -> bool {
     if !policy.self_origins.is_empty() {
         return policy.self_origins.iter().any(|o| o.as_bytes() == origin);
     }
-    if let Some(site) = &request.sec_fetch_site {
+    // Of the fields that a request has once, empty is as good as absent: a slice cannot tell.
+    if let Some(site) = &request.sec_fetch_site
+        && !site.is_empty()
+    {
         return site == b"same-origin";
     }
     let (Some(scheme), Some(host)) = (&request.scheme, &request.host) else {
@@ -692,7 +709,9 @@ pub fn decide(policy: Option<&Policy>, request: &Request) -> Answer {
                 answer.reason = reason;
                 answer.status = match kind {
                     "preflight" => Some(policy.preflight_status),
-                    "websocket" if policy.reject || policy.reject_websocket => Some(403),
+                    "websocket" if policy.reject || policy.reject_websocket => {
+                        Some(403)
+                    }
                     "actual" if policy.reject => Some(403),
                     _ => None,
                 };
@@ -703,7 +722,11 @@ pub fn decide(policy: Option<&Policy>, request: &Request) -> Answer {
                 answer.rule = Some(rule);
                 set(&mut answer, "Access-Control-Allow-Origin", &acao);
                 if policy.credentials {
-                    set(&mut answer, "Access-Control-Allow-Credentials", b"true");
+                    set(
+                        &mut answer,
+                        "Access-Control-Allow-Credentials",
+                        b"true",
+                    );
                 }
                 if kind == "preflight" {
                     preflight(policy, request, &mut answer);
@@ -729,7 +752,8 @@ fn set(answer: &mut Answer, name: &str, value: &[u8]) {
 
 /// What a response carries beside ACAO and ACAC, when it is not one to a preflight.
 fn response_headers(policy: &Policy, acao: &[u8], answer: &mut Answer) {
-    let expose = once(policy.expose.iter().map(|name| name.to_ascii_lowercase()));
+    let expose =
+        once(policy.expose.iter().map(|name| name.to_ascii_lowercase()));
     if !expose.is_empty() {
         set(
             answer,
@@ -753,7 +777,10 @@ fn once(names: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 /// What is wrong with a list of header names, if anything is, or the names in lower case.
-fn header_names(lines: &[Vec<u8>], echoed: bool) -> Result<Vec<String>, &'static str> {
+fn header_names(
+    lines: &[Vec<u8>],
+    echoed: bool,
+) -> Result<Vec<String>, &'static str> {
     let total: usize = lines.iter().map(|line| line.len()).sum();
     if total > 8192 {
         return Err("headers_too_large");
@@ -769,9 +796,21 @@ fn header_names(lines: &[Vec<u8>], echoed: bool) -> Result<Vec<String>, &'static
             if elements > 128 {
                 return Err("headers_too_large");
             }
-            let name = trim(element);
-            if element.len() - name.len() > 4 {
-                return Err("headers_too_large");
+            let mut spaces = 0;
+            let mut name: Vec<u8> = Vec::new();
+            let mut ended = false;
+            for byte in element {
+                if *byte == b' ' || *byte == b'\t' {
+                    spaces += 1;
+                    ended = !name.is_empty();
+                    if spaces > 4 {
+                        return Err("headers_too_large");
+                    }
+                } else if is_token(&[*byte]) && !ended {
+                    name.push(*byte);
+                } else {
+                    return Err("headers_malformed");
+                }
             }
             if name.is_empty() {
                 empty += 1;
@@ -780,9 +819,6 @@ fn header_names(lines: &[Vec<u8>], echoed: bool) -> Result<Vec<String>, &'static
                 }
                 continue;
             }
-            if !is_token(name) {
-                return Err("headers_malformed");
-            }
             if !line_has_name {
                 line_has_name = true;
                 lines_with_names += 1;
@@ -790,7 +826,7 @@ fn header_names(lines: &[Vec<u8>], echoed: bool) -> Result<Vec<String>, &'static
                     return Err("headers_too_large");
                 }
             }
-            names.push(String::from_utf8_lossy(name).to_ascii_lowercase());
+            names.push(String::from_utf8_lossy(&name).to_ascii_lowercase());
         }
     }
     Ok(names)
@@ -799,10 +835,8 @@ fn header_names(lines: &[Vec<u8>], echoed: bool) -> Result<Vec<String>, &'static
 fn preflight(policy: &Policy, request: &Request, answer: &mut Answer) {
     let any_method = policy.methods.iter().any(|m| m == "*");
     let any_header = policy.headers.iter().any(|h| h == "*");
-    let authorization = policy
-        .headers
-        .iter()
-        .any(|h| h.eq_ignore_ascii_case("authorization"));
+    let authorization =
+        policy.headers.iter().any(|h| h.eq_ignore_ascii_case("authorization"));
     let echo_method = any_method && policy.credentials;
     let echo_headers = any_header && policy.credentials;
 
@@ -813,7 +847,8 @@ fn preflight(policy: &Policy, request: &Request, answer: &mut Answer) {
     let method_problem = match &method {
         None => Some("method_malformed"),
         Some(method) => {
-            let safelisted = [b"GET".as_slice(), b"HEAD", b"POST"].contains(&method.as_slice());
+            let safelisted = [b"GET".as_slice(), b"HEAD", b"POST"]
+                .contains(&method.as_slice());
             let listed = policy.methods.iter().any(|m| m.as_bytes() == method);
             if safelisted || listed || any_method {
                 None
@@ -826,25 +861,29 @@ fn preflight(policy: &Policy, request: &Request, answer: &mut Answer) {
     // An unlisted `authorization` under the asterisk closes the answer like a list that is no
     // list, because browsers let the asterisk cover it.
     let mut closes = false;
-    let headers_problem = match header_names(&request.request_headers, echo_headers) {
-        Err(problem) => {
-            closes = true;
-            Some(problem)
-        }
-        Ok(names) => {
-            let mut problem = None;
-            for name in names {
-                let listed = policy.headers.iter().any(|h| h.eq_ignore_ascii_case(&name));
-                if name == "authorization" && any_header && !authorization {
-                    closes = true;
-                    problem = Some("header_not_allowed");
-                } else if !listed && !any_header {
-                    problem = Some("header_not_allowed");
-                }
+    let headers_problem =
+        match header_names(&request.request_headers, echo_headers) {
+            Err(problem) => {
+                closes = true;
+                Some(problem)
             }
-            problem
-        }
-    };
+            Ok(names) => {
+                let mut problem = None;
+                for name in names {
+                    let listed = policy
+                        .headers
+                        .iter()
+                        .any(|h| h.eq_ignore_ascii_case(&name));
+                    if name == "authorization" && any_header && !authorization {
+                        closes = true;
+                        problem = Some("header_not_allowed");
+                    } else if !listed && !any_header {
+                        problem = Some("header_not_allowed");
+                    }
+                }
+                problem
+            }
+        };
 
     if let Some(problem) = method_problem.or(headers_problem) {
         answer.outcome = "deny";
@@ -872,24 +911,18 @@ fn preflight(policy: &Policy, request: &Request, answer: &mut Answer) {
                 }
             }
         } else if any_header && authorization {
-            set(
-                answer,
-                "Access-Control-Allow-Headers",
-                b"*, authorization",
-            );
+            set(answer, "Access-Control-Allow-Headers", b"*, authorization");
         } else if any_header {
             set(answer, "Access-Control-Allow-Headers", b"*");
         } else if !policy.headers.is_empty() {
-            let list = once(policy.headers.iter().map(|h| h.to_ascii_lowercase())).join(", ");
+            let list =
+                once(policy.headers.iter().map(|h| h.to_ascii_lowercase()))
+                    .join(", ");
             set(answer, "Access-Control-Allow-Headers", list.as_bytes());
         }
     }
     if let Some(age) = policy.max_age {
-        set(
-            answer,
-            "Access-Control-Max-Age",
-            age.to_string().as_bytes(),
-        );
+        set(answer, "Access-Control-Max-Age", age.to_string().as_bytes());
     }
     if policy.private_network && request.request_private_network == [b"true"] {
         set(answer, "Access-Control-Allow-Private-Network", b"true");
@@ -995,7 +1028,8 @@ mod tests {
 
     #[test]
     fn regular_expressions_are_not_here() {
-        let table = toml::from_str("allow_origins = [{ regex = 'https://a' }]").unwrap();
+        let table = toml::from_str("allow_origins = [{ regex = 'https://a' }]")
+            .unwrap();
         assert!(Policy::parse(&table).is_err());
     }
 }

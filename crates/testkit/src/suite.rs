@@ -1,8 +1,26 @@
 //! The loader of the suite: cases as data, one file per topic, in `tests/suite`.
 //!
-//! A file holds a document of policies, as a user would write it, and `[[case]]` tables. Strings
-//! of a request or of a header value are bytes: U+0080 to U+00FF stand for one byte each, and
-//! `{repeat:TEXT:COUNT}` for a text as often as it says.
+//! A file opens with a comment that says what its topic is, then holds a document of policies as a
+//! user would write it (`[defaults]`, `[policy.NAME]`), then `[[case]]` tables:
+//!
+//! | key | meaning | absent |
+//! | --- | --- | --- |
+//! | `name` | `a-z`, `0-9` and `-`; unique over the suite | an error |
+//! | `why` | what is tricky | |
+//! | `policy` | a policy of this file | no policy at all |
+//! | `request` | the method, then lines `Name: value`; `:scheme: https` and `:protocol: websocket` are lines too | an error |
+//! | `kind`, `outcome`, `reason` | as the contract names them | an error |
+//! | `rule` | the entry of `allow_origins` that matched | none |
+//! | `status` | what to answer with | the application answers |
+//! | `enforced` | whether the decision is acted upon | true |
+//! | `headers` | exactly the lines to set, in order | none |
+//! | `vary` | the decision's own names | none |
+//! | `remove` | the application's headers to remove | [`OWNED`]; none if not enforced |
+//! | `browser` | the credentials modes (`omit`, `include`) in which a browser goes on | none |
+//!
+//! Strings of a request or of a header value are bytes: U+0080 to U+00FF stand for one byte each,
+//! and `{repeat:TEXT:COUNT}` in a value for a text as often as it says. One space behind the colon
+//! of a line belongs to neither side; what follows is the value, white space and all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -61,22 +79,27 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether HTTP/1.1 can carry the request to a server unchanged: no pseudo header but the
-    /// scheme, no byte that ends a line, no white space at the end of a value, no line that
-    /// servers refuse for its length.
+    /// Whether a client can put the request on an HTTP/1.1 connection so that servers take it as
+    /// it is: no `:protocol`, no byte that ends a line, no white space at the ends of a value, no
+    /// more than servers read. `:scheme` is no line either, but says which server to ask.
     pub fn fits_the_wire(&self) -> bool {
+        let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+        let clean = |value: &[u8]| {
+            !space(value.first())
+                && !space(value.last())
+                && !value
+                    .iter()
+                    .any(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f)
+        };
+        let total: usize =
+            self.lines.iter().map(|(n, v)| n.len() + v.len()).sum();
         crate::browser::is_token(&self.method)
-            && self.lines.iter().all(|(name, value)| {
-                name != b":protocol"
-                    && value.len() <= 4096
-                    && !value
-                        .iter()
-                        .any(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f)
-                    && ![value.first(), value.last()]
-                        .iter()
-                        .any(|b| matches!(b, Some(b' ' | b'\t')))
-            })
+            && total <= 7000
             && self.lines.len() <= 32
+            && self
+                .lines
+                .iter()
+                .all(|(name, value)| name != b":protocol" && clean(value))
     }
 }
 
@@ -102,7 +125,9 @@ impl Suite {
 
 /// Loads every `.toml` file of a folder.
 pub fn load(folder: &Path) -> Result<Suite, String> {
-    let says = |path: &Path, problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
+    let says = |path: &Path, problem: &dyn std::fmt::Display| {
+        format!("{}: {problem}", path.display())
+    };
     let mut paths = Vec::new();
     for item in fs::read_dir(folder).map_err(|e| says(folder, &e))? {
         let path = item.map_err(|e| says(folder, &e))?.path();
@@ -119,7 +144,10 @@ pub fn load(folder: &Path) -> Result<Suite, String> {
         let file = parse(&stem, &text).map_err(|e| says(&path, &e))?;
         for case in &file.cases {
             if !names.insert(case.name.clone()) {
-                return Err(says(&path, &format!("a second case {:?}", case.name)));
+                return Err(says(
+                    &path,
+                    &format!("a second case {:?}", case.name),
+                ));
             }
         }
         files.push(file);
@@ -186,7 +214,9 @@ pub fn parse(name: &str, text: &str) -> Result<File, String> {
             }
             unused.remove(policy);
         }
-        cases.push(build(name, case).map_err(|e| format!("case {title:?}: {e}"))?);
+        cases.push(
+            build(name, case).map_err(|e| format!("case {title:?}: {e}"))?,
+        );
     }
     if let Some(policy) = unused.first() {
         return Err(format!("no case uses the policy {policy:?}"));
@@ -200,11 +230,13 @@ pub fn parse(name: &str, text: &str) -> Result<File, String> {
 }
 
 fn build(file: &str, raw: RawCase) -> Result<Case, String> {
-    let good_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let good_name =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if raw.name.is_empty() || !raw.name.chars().all(good_name) {
         return Err("a name is made of a-z, 0-9 and -".to_owned());
     }
-    let (method, lines) = raw.request.split_first().ok_or("an empty request")?;
+    let (method, lines) =
+        raw.request.split_first().ok_or("an empty request")?;
     let method = bytes(method)?;
     let lines = lines.iter().map(|l| line(l)).collect::<Result<Vec<_>, _>>()?;
     let mut headers = Vec::new();
@@ -271,7 +303,10 @@ fn word(text: &str, known: &[&'static str]) -> Result<&'static str, String> {
         .ok_or_else(|| format!("{text:?} is none of {known:?}"))
 }
 
-fn words(texts: &[String], known: &[&'static str]) -> Result<Vec<&'static str>, String> {
+fn words(
+    texts: &[String],
+    known: &[&'static str],
+) -> Result<Vec<&'static str>, String> {
     texts.iter().map(|text| word(text, known)).collect()
 }
 
@@ -295,7 +330,8 @@ fn expand(text: &str) -> Result<String, String> {
     while let Some(start) = rest.find(MARK) {
         whole.push_str(&rest[..start]);
         let inner = &rest[start + MARK.len()..];
-        let wrong = || format!("{text:?}: a repetition is {{repeat:TEXT:COUNT}}");
+        let wrong =
+            || format!("{text:?}: a repetition is {{repeat:TEXT:COUNT}}");
         let end = inner.find('}').ok_or_else(wrong)?;
         let (unit, count) = inner[..end].rsplit_once(':').ok_or_else(wrong)?;
         let count: usize = count.parse().map_err(|_| wrong())?;
@@ -308,7 +344,9 @@ fn expand(text: &str) -> Result<String, String> {
 
 fn bytes(text: &str) -> Result<Vec<u8>, String> {
     text.chars()
-        .map(|c| u8::try_from(u32::from(c)).map_err(|_| format!("{c:?} is no byte")))
+        .map(|c| {
+            u8::try_from(u32::from(c)).map_err(|_| format!("{c:?} is no byte"))
+        })
         .collect()
 }
 
@@ -328,7 +366,9 @@ mod tests {
 
     #[test]
     fn bytes_and_repetitions() {
-        let case = case("request = ['GET', 'Origin:  \u{e9}{repeat:ab:3}', ':scheme: https']");
+        let case = case(
+            "request = ['GET', 'Origin:  \u{e9}{repeat:ab:3}', ':scheme: https']",
+        );
         let case = case.unwrap();
         assert_eq!(case.request.origin, [b" \xe9ababab".to_vec()]);
         assert_eq!(case.request.scheme.as_deref(), Some(b"https".as_slice()));
@@ -349,7 +389,9 @@ mod tests {
             let problem = case(body).unwrap_err();
             assert!(problem.contains(part), "{body}: {problem}");
         }
-        let unused = format!("{POLICY}[policy.q]\nallow_origins = []\n[[case]]\nname = 'n'\n");
+        let unused = format!(
+            "{POLICY}[policy.q]\nallow_origins = []\n[[case]]\nname = 'n'\n"
+        );
         assert!(parse("f", &unused).is_err());
     }
 

@@ -20,16 +20,18 @@ fn all(problems: Vec<String>) {
 
 #[test]
 fn every_case_against_the_naive_engine() {
-    let problems = SUITE
-        .cases()
-        .filter_map(|(file, case)| check::verify(case, &naive(file, case)).err());
+    let problems = SUITE.cases().filter_map(|(file, case)| {
+        check::verify(case, &naive(file, case)).err()
+    });
     all(problems.collect());
 }
 
 #[test]
 fn every_case_against_the_browser() {
     let mut problems = Vec::new();
-    for (_, case) in SUITE.cases().filter(|(_, case)| case.answer.kind != "none") {
+    for (_, case) in
+        SUITE.cases().filter(|(_, case)| case.answer.kind != "none")
+    {
         let found = check::browser_verdict(case, &case.answer);
         if found != case.browser {
             problems.push(format!(
@@ -51,8 +53,13 @@ fn an_answer_lets_through_what_it_allows() {
             problems.push(format!("{}: denied, and let through", case.name));
         }
         let sent = case.request.origin.len() == 1;
-        if case.answer.outcome == "allow" && !denied && sent && case.browser.is_empty() {
-            problems.push(format!("{}: allowed, and not let through", case.name));
+        if case.answer.outcome == "allow"
+            && !denied
+            && sent
+            && case.browser.is_empty()
+        {
+            problems
+                .push(format!("{}: allowed, and not let through", case.name));
         }
     }
     all(problems);
@@ -69,16 +76,16 @@ fn what_holds_for_every_answer() {
         };
         let acao = values("Access-Control-Allow-Origin");
         let any = acao == [b"*"];
-        let credentials = !values("Access-Control-Allow-Credentials").is_empty();
+        let credentials =
+            !values("Access-Control-Allow-Credentials").is_empty();
         let once = answer
             .headers
             .iter()
             .filter(|(name, _)| name != "Access-Control-Allow-Headers")
             .all(|(name, _)| values(name).len() == 1);
-        let clean = answer
-            .headers
-            .iter()
-            .all(|(_, value)| !value.iter().any(|byte| *byte < b' ' || *byte >= 0x7f));
+        let clean = answer.headers.iter().all(|(_, value)| {
+            !value.iter().any(|byte| *byte < b' ' || *byte >= 0x7f)
+        });
         for (holds, what) in [
             (once, "a header has two lines"),
             (clean, "a value holds control bytes"),
@@ -89,11 +96,15 @@ fn what_holds_for_every_answer() {
             ),
             (!any || !answer.vary.contains(&"Origin"), "a needless Vary"),
             (
-                answer.outcome == "allow" || answer.kind != "actual" || acao.is_empty(),
+                answer.outcome == "allow"
+                    || answer.kind != "actual"
+                    || acao.is_empty(),
                 "ACAO on a denied request",
             ),
             (
-                answer.outcome != "deny" || answer.kind == "preflight" || answer.rule.is_none(),
+                answer.outcome != "deny"
+                    || answer.kind == "preflight"
+                    || answer.rule.is_none(),
                 "a rule without a match",
             ),
         ] {

@@ -1,0 +1,1511 @@
+
+/*
+ * CORS policies of libcors for nginx.
+ *
+ * The library decides; see cors.h.  This module hands requests over to it, and
+ * carries its decisions out: preflights are answered first in the preaccess
+ * phase, when the final location is known and nothing has asked for a password
+ * yet, and headers are set by a filter that runs after all others which set
+ * headers.
+ */
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <cors.h>
+
+
+#define NGX_HTTP_CORS_PREACCESS  0
+#define NGX_HTTP_CORS_REWRITE    1
+
+#define NGX_HTTP_CORS_VARY_LINES 8
+
+
+/* a policy as a "cors" directive names it */
+
+typedef struct {
+    ngx_str_t                  name;
+    const cors_policy         *policy;
+
+    ngx_http_complex_value_t  *value;       /* the name, if it has variables */
+
+    u_char                    *file;
+    ngx_uint_t                 line;
+
+    unsigned                   off:1;
+} ngx_http_cors_ref_t;
+
+
+typedef struct {
+    ngx_str_t                  file;
+    const cors_policies       *policies;
+} ngx_http_cors_document_t;
+
+
+typedef struct {
+    ngx_array_t                documents;   /* ngx_http_cors_document_t */
+    ngx_array_t                refs;        /* ngx_http_cors_ref_t * */
+} ngx_http_cors_main_conf_t;
+
+
+typedef struct {
+    ngx_http_cors_ref_t       *ref;
+    ngx_uint_t                 own;         /* unsigned  own:1; */
+    ngx_uint_t                 phase;
+} ngx_http_cors_loc_conf_t;
+
+
+/*
+ * What was decided about a request.  Internal redirects wipe r->ctx, so it is
+ * found again as the data of a pool cleanup.
+ */
+
+typedef struct {
+    ngx_http_cors_ref_t       *ref;         /* NULL: no policy */
+    ngx_str_t                  policy;
+    cors_decision             *decision;    /* NULL: no policy, or off */
+
+    unsigned                   decided:1;
+    unsigned                   final:1;
+    unsigned                   answered:1;
+} ngx_http_cors_ctx_t;
+
+
+static ngx_int_t ngx_http_cors_preaccess_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cors_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cors_answer(ngx_http_request_t *r,
+    ngx_uint_t final);
+static ngx_int_t ngx_http_cors_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cors_set_headers(ngx_http_request_t *r,
+    cors_decision *d);
+static ngx_int_t ngx_http_cors_set_vary(ngx_http_request_t *r,
+    cors_decision *d, cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first);
+static ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
+
+static ngx_http_cors_ctx_t *ngx_http_cors_evaluate(ngx_http_request_t *r,
+    ngx_uint_t final);
+static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r);
+static ngx_http_cors_ctx_t *ngx_http_cors_get_ctx(ngx_http_request_t *r);
+static ngx_http_cors_ctx_t *ngx_http_cors_create_ctx(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cors_decide(ngx_http_request_t *r,
+    ngx_http_cors_ctx_t *ctx, ngx_http_cors_ref_t *ref);
+static ngx_int_t ngx_http_cors_find_policy(ngx_http_request_t *r,
+    ngx_http_cors_ref_t *ref, ngx_str_t *name, const cors_policy **policy);
+static const cors_policy *ngx_http_cors_get_policy(
+    ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name);
+static ngx_int_t ngx_http_cors_fill_request(ngx_http_request_t *r,
+    cors_request *req, cors_str *first);
+static ngx_int_t ngx_http_cors_collect(ngx_http_request_t *r,
+    cors_lines *field, ngx_uint_t type);
+static ngx_uint_t ngx_http_cors_request_field(ngx_table_elt_t *h);
+static void ngx_http_cors_cleanup(void *data);
+
+static ngx_int_t ngx_http_cors_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+
+static ngx_int_t ngx_http_cors_add_variables(ngx_conf_t *cf);
+static void *ngx_http_cors_create_main_conf(ngx_conf_t *cf);
+static void *ngx_http_cors_create_loc_conf(ngx_conf_t *cf);
+static char *ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent,
+    void *child);
+static ngx_int_t ngx_http_cors_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_cors_filter_init(ngx_conf_t *cf);
+
+static char *ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_int_t ngx_http_cors_check_names(ngx_conf_t *cf,
+    ngx_http_cors_main_conf_t *cmcf, ngx_http_cors_document_t *doc);
+static void ngx_http_cors_log_diagnostics(ngx_conf_t *cf,
+    cors_diagnostics *diagnostics);
+static void ngx_http_cors_unref(void *data);
+static char *ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+static char *ngx_http_cors_preflight_phase(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+enum {
+    NGX_HTTP_CORS_ORIGIN = 0,
+    NGX_HTTP_CORS_REQUEST_METHOD,
+    NGX_HTTP_CORS_REQUEST_HEADERS,
+    NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK,
+    NGX_HTTP_CORS_UPGRADE,
+    NGX_HTTP_CORS_SEC_FETCH_SITE,
+    NGX_HTTP_CORS_OTHER
+};
+
+
+enum {
+    NGX_HTTP_CORS_VAR_KIND = 0,
+    NGX_HTTP_CORS_VAR_OUTCOME,
+    NGX_HTTP_CORS_VAR_REASON,
+    NGX_HTTP_CORS_VAR_POLICY,
+    NGX_HTTP_CORS_VAR_RULE
+};
+
+
+static ngx_command_t  ngx_http_cors_commands[] = {
+
+    { ngx_string("cors_policies"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_cors_policies,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("cors_preflight_phase"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_cors_preflight_phase,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_cors_module_ctx = {
+    ngx_http_cors_add_variables,           /* preconfiguration */
+    ngx_http_cors_init,                    /* postconfiguration */
+
+    ngx_http_cors_create_main_conf,        /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_cors_create_loc_conf,         /* create location configuration */
+    ngx_http_cors_merge_loc_conf           /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_cors_module = {
+    NGX_MODULE_V1,
+    &ngx_http_cors_module_ctx,             /* module context */
+    ngx_http_cors_commands,                /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_http_module_t  ngx_http_cors_filter_module_ctx = {
+    NULL,                                  /* preconfiguration */
+    ngx_http_cors_filter_init,             /* postconfiguration */
+
+    NULL,                                  /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    NULL,                                  /* create location configuration */
+    NULL                                   /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_cors_filter_module = {
+    NGX_MODULE_V1,
+    &ngx_http_cors_filter_module_ctx,      /* module context */
+    NULL,                                  /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_http_variable_t  ngx_http_cors_vars[] = {
+
+    { ngx_string("cors_kind"), NULL, ngx_http_cors_variable,
+      NGX_HTTP_CORS_VAR_KIND, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("cors_outcome"), NULL, ngx_http_cors_variable,
+      NGX_HTTP_CORS_VAR_OUTCOME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("cors_reason"), NULL, ngx_http_cors_variable,
+      NGX_HTTP_CORS_VAR_REASON, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("cors_policy"), NULL, ngx_http_cors_variable,
+      NGX_HTTP_CORS_VAR_POLICY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("cors_rule"), NULL, ngx_http_cors_variable,
+      NGX_HTTP_CORS_VAR_RULE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+static ngx_int_t
+ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
+{
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_cors_answer(r, 1);
+}
+
+
+/*
+ * A location made of "return" ends in this phase, perhaps with an error page of
+ * another location, so its policy is at least noted here.
+ */
+
+static ngx_int_t
+ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_cors_loc_conf_t  *clcf;
+
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
+
+    if (clcf->phase == NGX_HTTP_CORS_REWRITE) {
+        return ngx_http_cors_answer(r, 0);
+    }
+
+    if (ngx_http_cors_choose(r) == NGX_CONF_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return NGX_DECLINED;
+}
+
+
+/* answers the request at once, if that is what was decided */
+
+static ngx_int_t
+ngx_http_cors_answer(ngx_http_request_t *r, ngx_uint_t final)
+{
+    ngx_int_t             rc;
+    cors_decision        *d;
+    ngx_http_cors_ctx_t  *ctx;
+
+    ctx = ngx_http_cors_evaluate(r, final);
+
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx == NGX_CONF_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    d = ctx->decision;
+
+    /* the page of a refusal comes this way again */
+
+    if (d == NULL || d->status == 0 || ctx->answered) {
+        return NGX_DECLINED;
+    }
+
+    ctx->answered = 1;
+
+    if (d->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return d->status;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->headers_out.status = d->status;
+    r->header_only = 1;
+
+    if (d->status == NGX_HTTP_NO_CONTENT) {
+        ngx_http_clear_content_length(r);
+
+    } else {
+        r->headers_out.content_length_n = 0;
+    }
+
+    ngx_http_finalize_request(r, ngx_http_send_header(r));
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_cors_header_filter(ngx_http_request_t *r)
+{
+    ngx_http_cors_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_cors_evaluate(r, 1);
+
+    if (ctx == NGX_CONF_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ctx && ctx->decision && ctx->decision->enforced) {
+        if (ngx_http_cors_set_headers(r, ctx->decision) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
+{
+    cors_str          *lines, *p, stack[NGX_HTTP_CORS_VARY_LINES + 1];
+    ngx_uint_t         i, n, nvary, keep;
+    cors_header       *ch;
+    ngx_list_part_t   *part;
+    ngx_table_elt_t   *h, *headers, *vary;
+
+    keep = 0;
+
+    if (d->upstream == CORS_UPSTREAM_KEEP) {
+
+        for (part = &r->headers_out.headers.part; part; part = part->next) {
+            headers = part->elts;
+
+            for (i = 0; i < part->nelts; i++) {
+                if (headers[i].hash
+                    && headers[i].key.len
+                       == sizeof("Access-Control-Allow-Origin") - 1
+                    && ngx_strncasecmp(headers[i].key.data,
+                                   (u_char *) "Access-Control-Allow-Origin",
+                                   headers[i].key.len)
+                       == 0)
+                {
+                    keep = 1;
+                }
+            }
+        }
+    }
+
+    lines = stack;
+    n = NGX_HTTP_CORS_VARY_LINES;
+    nvary = 0;
+    vary = NULL;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        headers = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            h = &headers[i];
+
+            if (h->hash == 0) {
+                continue;
+            }
+
+            if (h->key.len == sizeof("Vary") - 1) {
+
+                if (d->vary == 0
+                    || ngx_strncasecmp(h->key.data, (u_char *) "Vary",
+                                       sizeof("Vary") - 1)
+                       != 0)
+                {
+                    continue;
+                }
+
+                if (nvary == n) {
+                    p = ngx_palloc(r->pool, (2 * n + 1) * sizeof(cors_str));
+                    if (p == NULL) {
+                        return NGX_ERROR;
+                    }
+
+                    ngx_memcpy(p, lines, n * sizeof(cors_str));
+                    lines = p;
+                    n *= 2;
+                }
+
+                lines[nvary].data = (const char *) h->value.data;
+                lines[nvary].len = h->value.len;
+                nvary++;
+
+                if (vary == NULL) {
+                    vary = h;
+
+                } else {
+                    h->hash = 0;
+                }
+
+                continue;
+            }
+
+            if (!keep
+                && cors_header_owned(d, (const char *) h->key.data,
+                                     h->key.len))
+            {
+                h->hash = 0;
+            }
+        }
+    }
+
+    if (!keep) {
+
+        for (i = 0; i < d->header_count; i++) {
+            ch = &d->headers[i];
+
+            h = ngx_http_cors_push(r);
+            if (h == NULL) {
+                return NGX_ERROR;
+            }
+
+            h->key.len = ch->name.len;
+            h->key.data = (u_char *) ch->name.data;
+            h->value.len = ch->value.len;
+            h->value.data = (u_char *) ch->value.data;
+            h->lowcase_key = (u_char *) ch->lower_name.data;
+        }
+    }
+
+    if (d->vary == 0) {
+        return NGX_OK;
+    }
+
+#if (NGX_HTTP_GZIP)
+
+    if (r->gzip_vary) {
+        ngx_http_core_loc_conf_t  *clcf;
+
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        if (clcf->gzip_vary) {
+
+            /* nginx would write a line of its own; one too many for caches */
+
+            lines[nvary].data = "Accept-Encoding";
+            lines[nvary].len = sizeof("Accept-Encoding") - 1;
+            nvary++;
+
+            r->gzip_vary = 0;
+        }
+    }
+
+#endif
+
+    return ngx_http_cors_set_vary(r, d, lines, nvary, vary);
+}
+
+
+static ngx_int_t
+ngx_http_cors_set_vary(ngx_http_request_t *r, cors_decision *d,
+    cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first)
+{
+    char        *value;
+    size_t       size, len;
+    ngx_uint_t   i;
+
+    if (n == 0) {
+        value = (char *) d->vary_value.data;
+        len = d->vary_value.len;
+
+    } else {
+        size = CORS_VARY_EXTRA;
+
+        for (i = 0; i < n; i++) {
+            size += lines[i].len + 2;
+        }
+
+        value = ngx_pnalloc(r->pool, size);
+        if (value == NULL) {
+            return NGX_ERROR;
+        }
+
+        len = cors_vary_merge(d, lines, n, value, size);
+
+        if (len >= size) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (first == NULL) {
+        first = ngx_http_cors_push(r);
+        if (first == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(&first->key, "Vary");
+        first->lowcase_key = (u_char *) "vary";
+    }
+
+    first->value.len = len;
+    first->value.data = (u_char *) value;
+
+    return NGX_OK;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_cors_push(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return h;
+}
+
+
+/*
+ * Returns what was decided; NULL if no policy rules here.  A decision is final
+ * when the final location is known; one that a variable asked for before is
+ * made again if the policy, or its name, is another by then.
+ */
+
+static ngx_http_cors_ctx_t *
+ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
+{
+    ngx_http_cors_ctx_t  *ctx;
+
+    ctx = ngx_http_cors_choose(r);
+
+    if (ctx == NULL || ctx == NGX_CONF_ERROR) {
+        return ctx;
+    }
+
+    if (!ctx->decided
+        || (!ctx->final && final && ctx->ref && ctx->ref->value))
+    {
+        if (ngx_http_cors_decide(r, ctx, ctx->ref) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        ctx->decided = 1;
+    }
+
+    if (final) {
+        ctx->final = 1;
+    }
+
+    return ctx;
+}
+
+
+/*
+ * Notes which policy rules: that of the location.  Once a decision is final,
+ * only a location with a "cors" of its own replaces it; and the page of an error
+ * never does, for it still answers the request that went wrong.
+ */
+
+static ngx_http_cors_ctx_t *
+ngx_http_cors_choose(ngx_http_request_t *r)
+{
+    ngx_http_cors_ctx_t       *ctx;
+    ngx_http_cors_loc_conf_t  *clcf;
+
+    ctx = ngx_http_cors_get_ctx(r);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
+
+    if (ctx == NULL) {
+
+        if (clcf->ref == NULL) {
+            return NULL;
+        }
+
+        ctx = ngx_http_cors_create_ctx(r);
+
+        if (ctx == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+    } else if (clcf->ref == ctx->ref
+               || ctx->answered
+               || r->err_status
+               || r->error_page
+               || (ctx->final && !clcf->own))
+    {
+        return ctx;
+    }
+
+    ctx->ref = clcf->ref;
+    ctx->decided = 0;
+    ctx->final = 0;
+
+    return ctx;
+}
+
+
+static ngx_http_cors_ctx_t *
+ngx_http_cors_get_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_cors_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
+
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+
+        for (cln = r->pool->cleanup; cln; cln = cln->next) {
+            if (cln->handler == ngx_http_cors_cleanup) {
+                ctx = cln->data;
+                ngx_http_set_ctx(r, ctx, ngx_http_cors_module);
+                break;
+            }
+        }
+    }
+
+    return ctx;
+}
+
+
+static ngx_http_cors_ctx_t *
+ngx_http_cors_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t   *cln;
+    ngx_http_cors_ctx_t  *ctx;
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cors_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_cors_ctx_t));
+
+    cln->handler = ngx_http_cors_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_cors_module);
+
+    return ctx;
+}
+
+
+static void
+ngx_http_cors_cleanup(void *data)
+{
+    /* only marks the entry */
+}
+
+
+static ngx_int_t
+ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
+    ngx_http_cors_ref_t *ref)
+{
+    size_t              size;
+    int32_t             status;
+    cors_str            first[NGX_HTTP_CORS_OTHER];
+    cors_request        req;
+    cors_decision       d;
+    const cors_policy  *policy;
+
+    ctx->decision = NULL;
+    ngx_str_null(&ctx->policy);
+
+    if (ref == NULL || ref->off) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_cors_find_policy(r, ref, &ctx->policy, &policy) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "off" by a variable */
+
+    if (policy == NULL && ctx->policy.len) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_cors_fill_request(r, &req, first) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    d.size = sizeof(cors_decision);
+
+    status = cors_decide(policy, &req, &d);
+
+    if (status != CORS_OK) {
+
+        /* the decision closes */
+
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
+                      "cors: decision failed: %s", cors_status_str(status));
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "cors: policy \"%V\" %s %s %s", &ctx->policy,
+                   cors_kind_str(d.kind), cors_outcome_str(d.outcome),
+                   cors_reason_str(d.reason));
+
+    /* most of the struct is room for headers that most decisions lack */
+
+    size = offsetof(cors_decision, headers)
+           + d.header_count * sizeof(cors_header);
+
+    ctx->decision = ngx_palloc(r->pool, size);
+    if (ctx->decision == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memcpy(ctx->decision, &d, size);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Sets *policy, and *name to the name of the policy that rules; a NULL policy
+ * with a name is off, without a name it is not known, and closes.
+ */
+
+static ngx_int_t
+ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
+    ngx_str_t *name, const cors_policy **policy)
+{
+    u_char                     ch;
+    ngx_str_t                  value;
+    ngx_uint_t                 i;
+    ngx_http_cors_main_conf_t  *cmcf;
+
+    if (ref->value == NULL) {
+        *name = ref->name;
+        *policy = ref->policy;
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, ref->value, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
+
+    *policy = ngx_http_cors_get_policy(cmcf, &value);
+
+    if (*policy
+        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
+    {
+        *name = value;
+        return NGX_OK;
+    }
+
+    /* the name may come from a client, and error_log escapes nothing */
+
+    for (i = 0; i < value.len && i < 64; i++) {
+        ch = value.data[i];
+
+        if (ch <= ' ' || ch >= 0x7f || ch == '"') {
+            break;
+        }
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "cors: there is no policy \"%*s%s\", closing",
+                  (size_t) i, value.data, i == value.len ? "" : "...");
+
+    return NGX_OK;
+}
+
+
+static const cors_policy *
+ngx_http_cors_get_policy(ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name)
+{
+    ngx_uint_t                 i;
+    const cors_policy         *policy;
+    ngx_http_cors_document_t  *doc;
+
+    doc = cmcf->documents.elts;
+
+    for (i = 0; i < cmcf->documents.nelts; i++) {
+        policy = cors_policies_get(doc[i].policies, (const char *) name->data,
+                                   name->len);
+        if (policy) {
+            return policy;
+        }
+    }
+
+    return NULL;
+}
+
+
+static ngx_int_t
+ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
+    cors_str *first)
+{
+    u_char            *p, *last;
+    ngx_uint_t         i, type;
+    cors_lines        *fields[NGX_HTTP_CORS_OTHER], site;
+    ngx_list_part_t   *part;
+    ngx_table_elt_t   *h;
+
+    ngx_memzero(req, sizeof(cors_request));
+    ngx_memzero(&site, sizeof(cors_lines));
+
+    req->size = sizeof(cors_request);
+
+    fields[NGX_HTTP_CORS_ORIGIN] = &req->origin;
+    fields[NGX_HTTP_CORS_REQUEST_METHOD] = &req->request_method;
+    fields[NGX_HTTP_CORS_REQUEST_HEADERS] = &req->request_headers;
+    fields[NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK] =
+                                               &req->request_private_network;
+    fields[NGX_HTTP_CORS_UPGRADE] = &req->upgrade;
+    fields[NGX_HTTP_CORS_SEC_FETCH_SITE] = &site;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            type = ngx_http_cors_request_field(&h[i]);
+
+            if (type == NGX_HTTP_CORS_OTHER) {
+                continue;
+            }
+
+            if (fields[type]->count++ == 0) {
+                first[type].data = (const char *) h[i].value.data;
+                first[type].len = h[i].value.len;
+                fields[type]->lines = &first[type];
+            }
+        }
+    }
+
+    for (type = 0; type < NGX_HTTP_CORS_OTHER; type++) {
+        if (fields[type]->count > 1
+            && ngx_http_cors_collect(r, fields[type], type) != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (site.count) {
+        req->sec_fetch_site = site.lines[0];
+    }
+
+    /* an error page changes r->method_name, but not the request line */
+
+    p = r->request_line.data;
+    last = p + r->request_line.len;
+
+    req->method.data = (const char *) p;
+
+    while (p < last && *p != ' ') { p++; }
+
+    req->method.len = p - r->request_line.data;
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        req->scheme.data = "https";
+        req->scheme.len = sizeof("https") - 1;
+    } else
+#endif
+    {
+        req->scheme.data = "http";
+        req->scheme.len = sizeof("http") - 1;
+    }
+
+    if (r->headers_in.host) {
+        req->host.data = (const char *) r->headers_in.host->value.data;
+        req->host.len = r->headers_in.host->value.len;
+
+    } else {
+
+        /* HTTP/3 may have :authority only */
+
+        req->host.data = (const char *) r->headers_in.server.data;
+        req->host.len = r->headers_in.server.len;
+    }
+
+    return NGX_OK;
+}
+
+
+/* makes an array of all lines of a field that has several */
+
+static ngx_int_t
+ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
+    ngx_uint_t type)
+{
+    cors_str         *line;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    line = ngx_palloc(r->pool, field->count * sizeof(cors_str));
+    if (line == NULL) {
+        return NGX_ERROR;
+    }
+
+    field->lines = line;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (ngx_http_cors_request_field(&h[i]) == type) {
+                line->data = (const char *) h[i].value.data;
+                line->len = h[i].value.len;
+                line++;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_cors_request_field(ngx_table_elt_t *h)
+{
+    char        *name;
+    ngx_uint_t   type;
+
+    switch (h->key.len) {
+
+    case sizeof("origin") - 1:
+        name = "origin";
+        type = NGX_HTTP_CORS_ORIGIN;
+        break;
+
+    case sizeof("upgrade") - 1:
+        name = "upgrade";
+        type = NGX_HTTP_CORS_UPGRADE;
+        break;
+
+    case sizeof("sec-fetch-site") - 1:
+        name = "sec-fetch-site";
+        type = NGX_HTTP_CORS_SEC_FETCH_SITE;
+        break;
+
+    case sizeof("access-control-request-method") - 1:
+        name = "access-control-request-method";
+        type = NGX_HTTP_CORS_REQUEST_METHOD;
+        break;
+
+    case sizeof("access-control-request-headers") - 1:
+        name = "access-control-request-headers";
+        type = NGX_HTTP_CORS_REQUEST_HEADERS;
+        break;
+
+    case sizeof("access-control-request-private-network") - 1:
+        name = "access-control-request-private-network";
+        type = NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK;
+        break;
+
+    default:
+        return NGX_HTTP_CORS_OTHER;
+    }
+
+    if (ngx_memcmp(h->lowcase_key, name, h->key.len) != 0) {
+        return NGX_HTTP_CORS_OTHER;
+    }
+
+    return type;
+}
+
+
+static ngx_int_t
+ngx_http_cors_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+    uintptr_t data)
+{
+    u_char               *p;
+    const char           *text;
+    cors_decision        *d;
+    ngx_http_cors_ctx_t  *ctx;
+
+    ctx = ngx_http_cors_evaluate(r->main, 0);
+
+    if (ctx == NGX_CONF_ERROR) {
+        return NGX_ERROR;
+    }
+
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+
+    if (ctx == NULL || ctx->decision == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    d = ctx->decision;
+
+    switch (data) {
+
+    case NGX_HTTP_CORS_VAR_KIND:
+        text = cors_kind_str(d->kind);
+        break;
+
+    case NGX_HTTP_CORS_VAR_OUTCOME:
+        text = cors_outcome_str(d->outcome);
+        break;
+
+    case NGX_HTTP_CORS_VAR_REASON:
+        text = cors_reason_str(d->reason);
+        break;
+
+    case NGX_HTTP_CORS_VAR_POLICY:
+
+        if (ctx->policy.len == 0) {
+            v->not_found = 1;
+            return NGX_OK;
+        }
+
+        v->len = ctx->policy.len;
+        v->data = ctx->policy.data;
+        return NGX_OK;
+
+    default: /* NGX_HTTP_CORS_VAR_RULE */
+
+        if (d->rule == CORS_RULE_NONE) {
+            v->not_found = 1;
+            return NGX_OK;
+        }
+
+        p = ngx_pnalloc(r->pool, NGX_INT32_LEN);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        v->len = ngx_sprintf(p, "%uD", d->rule) - p;
+        v->data = p;
+        return NGX_OK;
+    }
+
+    v->len = ngx_strlen(text);
+    v->data = (u_char *) text;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    if (cors_abi_version() != CORS_ABI_VERSION) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "cors: the library has ABI version %uD, "
+                           "the module was built for version %d",
+                           cors_abi_version(), CORS_ABI_VERSION);
+        return NGX_ERROR;
+    }
+
+    for (v = ngx_http_cors_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static void *
+ngx_http_cors_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_cors_main_conf_t  *cmcf;
+
+    cmcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_cors_main_conf_t));
+    if (cmcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&cmcf->documents, cf->pool, 1,
+                       sizeof(ngx_http_cors_document_t))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (ngx_array_init(&cmcf->refs, cf->pool, 4,
+                       sizeof(ngx_http_cors_ref_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return cmcf;
+}
+
+
+static void *
+ngx_http_cors_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_cors_loc_conf_t  *clcf;
+
+    clcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_cors_loc_conf_t));
+    if (clcf == NULL) {
+        return NULL;
+    }
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     clcf->ref = NULL;
+     *     clcf->own = 0;
+     */
+
+    clcf->phase = NGX_CONF_UNSET_UINT;
+
+    return clcf;
+}
+
+
+static char *
+ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_cors_loc_conf_t  *prev = parent;
+    ngx_http_cors_loc_conf_t  *conf = child;
+
+    if (conf->ref == NULL) {
+        conf->ref = prev->ref;
+    }
+
+    ngx_conf_merge_uint_value(conf->phase, prev->phase,
+                              NGX_HTTP_CORS_PREACCESS);
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_init(ngx_conf_t *cf)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   i;
+    ngx_http_handler_pt         *h;
+    ngx_http_cors_ref_t        **ref;
+    ngx_http_core_main_conf_t   *cmcf;
+    ngx_http_cors_main_conf_t   *mcf;
+
+    mcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
+
+    /* a policy may be named before the file that has it */
+
+    rc = NGX_OK;
+    ref = mcf->refs.elts;
+
+    for (i = 0; i < mcf->refs.nelts; i++) {
+
+        if (mcf->documents.nelts == 0) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "\"cors %V\" needs a \"cors_policies\" directive "
+                          "in %s:%ui",
+                          &ref[i]->name, ref[i]->file, ref[i]->line);
+            rc = NGX_ERROR;
+            continue;
+        }
+
+        if (ref[i]->value) {
+            continue;
+        }
+
+        ref[i]->policy = ngx_http_cors_get_policy(mcf, &ref[i]->name);
+
+        if (ref[i]->policy == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "there is no cors policy \"%V\" in %s:%ui",
+                          &ref[i]->name, ref[i]->file, ref[i]->line);
+            rc = NGX_ERROR;
+        }
+    }
+
+    if (rc != NGX_OK || mcf->refs.nelts == 0) {
+        return rc;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_cors_rewrite_handler;
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_cors_preaccess_handler;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_filter_init(ngx_conf_t *cf)
+{
+    ngx_http_cors_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
+
+    /* nothing to do, and nothing to pay */
+
+    if (cmcf->refs.nelts == 0) {
+        return NGX_OK;
+    }
+
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_cors_header_filter;
+
+    return NGX_OK;
+}
+
+
+static char *
+ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_cors_main_conf_t *cmcf = conf;
+
+    int32_t                    status;
+    ngx_str_t                 *value, file;
+    cors_diagnostics          *diagnostics;
+    ngx_pool_cleanup_t        *cln;
+    const cors_policies       *policies;
+    ngx_http_cors_document_t  *doc;
+
+    value = cf->args->elts;
+    file = value[1];
+
+    if (ngx_conf_full_name(cf->cycle, &file, 1) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    doc = ngx_array_push(&cmcf->documents);
+    if (doc == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    doc->file = file;
+    doc->policies = NULL;
+
+    status = cors_policies_load((const char *) file.data, file.len,
+                                CORS_FORMAT_AUTO, &policies, &diagnostics);
+
+    ngx_http_cors_log_diagnostics(cf, diagnostics);
+    cors_diagnostics_free(diagnostics);
+
+    if (status != CORS_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "cors policies \"%V\": %s",
+                           &file, cors_status_str(status));
+        return NGX_CONF_ERROR;
+    }
+
+    doc->policies = policies;
+
+    cln->handler = ngx_http_cors_unref;
+    cln->data = (void *) policies;
+
+    if (ngx_http_cors_check_names(cf, cmcf, doc) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_check_names(ngx_conf_t *cf, ngx_http_cors_main_conf_t *cmcf,
+    ngx_http_cors_document_t *doc)
+{
+    size_t                     n, count;
+    ngx_int_t                  rc;
+    const char                *name;
+    ngx_http_cors_document_t  *other;
+
+    rc = NGX_OK;
+    count = cors_policies_count(doc->policies);
+
+    for (other = cmcf->documents.elts; other < doc; other++) {
+
+        for (n = 0; n < count; n++) {
+            name = cors_policies_name(doc->policies, n);
+
+            if (cors_policies_get(other->policies, name, ngx_strlen(name))) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "cors policy \"%s\" of \"%V\" "
+                                   "is already in \"%V\"",
+                                   name, &doc->file, &other->file);
+                rc = NGX_ERROR;
+            }
+        }
+    }
+
+    return rc;
+}
+
+
+static void
+ngx_http_cors_log_diagnostics(ngx_conf_t *cf, cors_diagnostics *diagnostics)
+{
+    size_t           i, n;
+    ngx_uint_t       level;
+    cors_diagnostic  d;
+
+    level = NGX_LOG_EMERG;
+    n = cors_diagnostics_count(diagnostics);
+
+    for (i = 0; i < n; i++) {
+        d.size = sizeof(cors_diagnostic);
+
+        if (cors_diagnostics_get(diagnostics, i, &d) != CORS_OK) {
+            return;
+        }
+
+        if (d.severity == CORS_SEVERITY_ERROR) {
+            level = NGX_LOG_EMERG;
+
+        } else if (d.severity == CORS_SEVERITY_WARNING) {
+            level = NGX_LOG_WARN;
+        }
+
+        /* a note has the level of what it is about */
+
+        ngx_log_error(level, cf->log, 0, "cors: %s:%uD:%uD: %s: %s%s%s",
+                      d.source.data, d.line, d.column, d.code.data,
+                      d.message.data, d.hint.len ? "; " : "", d.hint.data);
+    }
+}
+
+
+static void
+ngx_http_cors_unref(void *data)
+{
+    cors_policies_unref(data);
+}
+
+
+static char *
+ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_cors_loc_conf_t *clcf = conf;
+
+    ngx_str_t                          *value;
+    ngx_http_cors_ref_t                *ref, **slot;
+    ngx_http_cors_main_conf_t          *cmcf;
+    ngx_http_compile_complex_value_t    ccv;
+
+    if (clcf->ref) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        return "has an empty policy name";
+    }
+
+    ref = ngx_pcalloc(cf->pool, sizeof(ngx_http_cors_ref_t));
+    if (ref == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ref->name = value[1];
+    ref->file = cf->conf_file->file.name.data;
+    ref->line = cf->conf_file->line;
+
+    clcf->ref = ref;
+    clcf->own = 1;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        ref->off = 1;
+        return NGX_CONF_OK;
+    }
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
+
+    slot = ngx_array_push(&cmcf->refs);
+    if (slot == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *slot = ref;
+
+    if (ngx_http_script_variables_count(&value[1]) == 0) {
+        return NGX_CONF_OK;
+    }
+
+    ref->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (ref->value == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = cf;
+    ccv.value = &value[1];
+    ccv.complex_value = ref->value;
+
+    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_cors_preflight_phase(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_cors_loc_conf_t *clcf = conf;
+
+    ngx_str_t  *value;
+
+    if (clcf->phase != NGX_CONF_UNSET_UINT) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "preaccess") == 0) {
+        clcf->phase = NGX_HTTP_CORS_PREACCESS;
+        return NGX_CONF_OK;
+    }
+
+    if (ngx_strcmp(value[1].data, "rewrite") == 0) {
+        clcf->phase = NGX_HTTP_CORS_REWRITE;
+        return NGX_CONF_OK;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\", it must be \"preaccess\" "
+                       "or \"rewrite\"", &value[1]);
+
+    return NGX_CONF_ERROR;
+}
