@@ -9,9 +9,7 @@ use libcors_policy::{
 use crate::{
     ffi::{self, Buffer, CLines, guard, to_str},
     policies::policy_of,
-    status::{
-        CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK,
-    },
+    status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
         CORS_HEADERS_MAX, CORS_RULE_NONE, CORS_SOURCE_FIXED, cors_decision,
         cors_header, cors_policy, cors_request, cors_str,
@@ -252,7 +250,8 @@ pub unsafe extern "C" fn cors_variant_count(
     policy: *const cors_policy,
 ) -> usize {
     // SAFETY: the header asks for a policy that is alive.
-    let count = || unsafe { policy_of(policy) }.map_or(0, Policy::variant_count);
+    let count =
+        || unsafe { policy_of(policy) }.map_or(0, Policy::variant_count);
     guard(|| 0, count)
 }
 

@@ -2,7 +2,13 @@
 
 use core::ffi::c_char;
 
-use libcors_policy::{Kind, Outcome, Reason};
+use libcors_policy::{Kind, Outcome, Policy, Reason};
+
+use crate::{
+    ffi::{self, Buffer, guard},
+    policies::policy_of,
+    types::{cors_policy, cors_request},
+};
 
 /// cors_kind_str returns the stable name of a CORS_KIND_..., such as
 /// "preflight".
@@ -36,4 +42,38 @@ pub extern "C" fn cors_reason_str(reason: u32) -> *const c_char {
 
 fn name(with_nul: Option<&'static str>) -> *const c_char {
     with_nul.unwrap_or("unknown\0").as_ptr().cast()
+}
+
+/// cors_explain tells in words what cors_decide() answers: the steps in the
+/// browser's order, the headers, what the browser's console will say, and what to
+/// change in the policy if the request is to be allowed.
+///
+/// Like snprintf(), the call writes up to size bytes, the last of them a NUL, and
+/// returns the length of the whole text without the NUL. The text is UTF-8, has
+/// lines that end in "\n", and holds no other control character. It is 0 if the
+/// request cannot be read. buffer may be NULL if size is 0. A NULL policy is that
+/// of a name which does not exist.
+///
+/// The call allocates, and is not meant for every request.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_explain(
+    policy: *const cors_policy,
+    request: *const cors_request,
+    buffer: *mut c_char,
+    size: usize,
+) -> usize {
+    let explain = || {
+        // SAFETY: the header asks for a policy that is alive, a request of the
+        // size that it says, and `size` bytes at `buffer`.
+        let (policy, request, mut buffer) = unsafe {
+            let buffer = Buffer::new(buffer, size);
+            (policy_of(policy), ffi::request(request), buffer)
+        };
+        if let Ok(request) = request {
+            let text = Policy::explain(policy, &request, None).to_string();
+            buffer.push(text.as_bytes());
+        }
+        buffer.finish()
+    };
+    guard(|| 0, explain)
 }

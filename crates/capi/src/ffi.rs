@@ -178,8 +178,7 @@ unsafe fn check_larger(request: *const u8, size: usize) -> Result<(), i32> {
         return Err(CORS_ERR_ABI);
     }
     // SAFETY: the tail lies within the `size` bytes that the caller promises.
-    let tail =
-        unsafe { slice::from_raw_parts(request.add(own), size - own) };
+    let tail = unsafe { slice::from_raw_parts(request.add(own), size - own) };
     match tail.iter().all(|&byte| byte == 0) {
         true => Ok(()),
         false => Err(CORS_ERR_ABI),

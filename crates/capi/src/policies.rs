@@ -227,9 +227,8 @@ pub unsafe extern "C" fn cors_policies_get(
         let name = str::from_utf8(name).ok()?;
         document.policies.get(name).map(NamedPolicy::policy)
     };
-    guard(|| None, get).map_or(ptr::null(), |policy| {
-        ptr::from_ref::<Policy>(policy).cast()
-    })
+    guard(|| None, get)
+        .map_or(ptr::null(), |policy| ptr::from_ref::<Policy>(policy).cast())
 }
 
 /// cors_policies_count returns the number of policies of a document.

@@ -302,6 +302,7 @@ impl PolicyBuilder {
             methods: names(&methods),
             headers: names(&headers),
             any_origin,
+            credentials: self.credentials,
             self_origins: ByteMap::new(own.into_iter())
                 .ok_or(BuildError::TooLarge)?,
             origins: OriginSet::new(&self.patterns, self.expressions)

@@ -72,6 +72,7 @@ pub use crate::{
     decision::{
         Decision, DecisionHeader, Headers, Kind, Outcome, Reason, Upstream,
     },
+    explain::{Credentials, Explanation, Step, StepKind},
     header::{HeaderName, Source},
     origin::{MAX_ORIGIN_LEN, Origin},
     origins::Expression,

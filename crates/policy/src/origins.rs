@@ -17,6 +17,9 @@ use crate::{
 pub trait Expression: fmt::Debug + Send + Sync {
     /// Whether the expression matches the whole of `origin`.
     fn is_match(&self, origin: &[u8]) -> bool;
+
+    /// The expression as it was written.
+    fn as_str(&self) -> &str;
 }
 
 /// What a look-up found.
@@ -75,6 +78,22 @@ impl OriginSet {
             }
             found => self.find_wildcard(bytes, found),
         }
+    }
+
+    /// The entry at `rule`, as it was written.
+    pub(crate) fn text(&self, rule: u32) -> Option<&str> {
+        let exact =
+            self.exact.key_of(rule).and_then(|key| str::from_utf8(key).ok());
+        let wildcard = || {
+            let mut patterns = self.wildcards.patterns.iter();
+            let found = patterns.find(|wildcard| wildcard.rule == rule);
+            found.map(|wildcard| wildcard.pattern.as_str())
+        };
+        let expression = || {
+            let mut all = self.expressions.iter();
+            all.find(|(at, _)| *at == rule).map(|(_, e)| e.as_str())
+        };
+        exact.or_else(wildcard).or_else(expression)
     }
 
     #[inline(never)]

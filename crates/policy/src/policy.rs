@@ -140,6 +140,7 @@ impl PreflightParts {
 pub struct Policy {
     pub(crate) origins: OriginSet,
     pub(crate) any_origin: AnyOrigin,
+    pub(crate) credentials: bool,
     pub(crate) self_origins: ByteMap,
     pub(crate) methods: Names,
     pub(crate) headers: Names,
@@ -198,6 +199,11 @@ impl Policy {
     /// each line of the request that names anything.
     pub fn variant(&self, number: usize) -> Option<&[TemplateHeader]> {
         self.variants.get(number).map(|list| &**list)
+    }
+
+    /// Whether requests may carry credentials.
+    pub fn allows_credentials(&self) -> bool {
+        self.credentials
     }
 
     /// Whether decisions are carried out.

@@ -214,6 +214,13 @@ impl ByteMap {
         self.entries.is_empty()
     }
 
+    /// The key of this number; looks at all of them.
+    pub(crate) fn key_of(&self, number: u32) -> Option<&[u8]> {
+        let mut entries = self.entries.iter();
+        let entry = entries.find(|entry| entry.number == number)?;
+        Some(slice(&self.arena, *entry))
+    }
+
     /// The number of this key, and the map's own copy of it.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<(u32, &[u8])> {
