@@ -1,1 +1,85 @@
-//! stub
+/*!
+This crate provides policy documents: TOML or JSON in, checked policies out.
+
+A document holds any number of policies, each in a table `[policy.NAME]`, and
+optional `[defaults]` that every policy starts from. It is checked to its end: all
+problems are found at once, each with a stable [code](codes), a place, a plain
+sentence and, where there is one, a text to put in its place. A document with an
+error yields no policy at all.
+
+# Example
+
+This example shows a document with a slip, and the same document mended:
+
+```
+use libcors_config::{Format, parse};
+
+let outcome = parse(
+    br#"
+        [policy.api]
+        allow_origins = ["https://App.Example.com/"]
+    "#,
+    "cors.toml",
+    Format::Auto,
+);
+assert!(outcome.policies.is_none());
+let error = outcome.diagnostics.errors().next().unwrap();
+assert_eq!(error.key_path, "policy.api.allow_origins[0]");
+assert_eq!(error.hint.as_deref(), Some(r#"write "https://app.example.com""#));
+
+let outcome = parse(
+    br#"
+        [policy.api]
+        allow_origins = ["https://app.example.com"]
+    "#,
+    "cors.toml",
+    Format::Auto,
+);
+let policies = outcome.policies.unwrap();
+assert_eq!(policies.get("api").unwrap().name(), "api");
+```
+
+# Cost
+
+A document of 1,000,000 origins takes a few seconds, and a hostile one is refused
+before it takes much time or memory: its size, its depth, the number of its words
+and that of its entries are limited, and so is the number of problems that are
+listed. Nothing here runs while a request is decided.
+*/
+
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod codes;
+
+mod diagnostic;
+mod document;
+mod json;
+mod keys;
+mod layer;
+mod outcome;
+mod regex;
+mod source;
+mod spec;
+mod toml;
+mod tree;
+
+pub use crate::{
+    diagnostic::{
+        Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity,
+    },
+    outcome::{
+        Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse,
+    },
+    spec::{
+        Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
+        UpstreamHeaders,
+    },
+};

@@ -1,0 +1,224 @@
+//! From the bytes of a document to policies, or to what is wrong with them.
+
+use std::{
+    borrow::Cow, collections::HashMap, fs::File, io::Read, path::Path, sync::Arc,
+};
+
+use libcors_policy::Policy;
+
+use crate::{
+    codes,
+    diagnostic::{Diagnostics, Report, Sink},
+    document, json,
+    source::{BOM, Span, quote},
+    spec::PolicySpec,
+    toml,
+};
+
+/// The most bytes of a document: 256 MiB.
+pub const MAX_LEN: usize = 256 << 20;
+
+/// The format of a document.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Format {
+    /// JSON if the first character that is no white space is `{`, else TOML. (A
+    /// byte-order mark is passed over.)
+    #[default]
+    Auto,
+    /// TOML 1.1.
+    Toml,
+    /// JSON, as RFC 8259 has it.
+    Json,
+}
+
+/// What became of a document.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The policies; `None` if, and only if, there is an error.
+    pub policies: Option<Policies>,
+    /// All problems, errors and warnings.
+    pub diagnostics: Diagnostics,
+    /// Whether the file could not be read at all.
+    pub unreadable: bool,
+}
+
+/// The policies of a document, in its order.
+#[derive(Debug)]
+pub struct Policies {
+    list: Vec<NamedPolicy>,
+    index: HashMap<Arc<str>, usize>,
+}
+
+impl Policies {
+    pub(crate) fn new(list: Vec<NamedPolicy>) -> Policies {
+        let index = list
+            .iter()
+            .enumerate()
+            .map(|(at, policy)| (policy.name.clone(), at))
+            .collect();
+        Policies { list, index }
+    }
+
+    /// How many there are; at least one.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none, which never happens.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The policy of this name, by hash.
+    pub fn get(&self, name: &str) -> Option<&NamedPolicy> {
+        self.index.get(name).and_then(|&at| self.list.get(at))
+    }
+
+    /// The policy at this place of the document, from 0.
+    pub fn nth(&self, index: usize) -> Option<&NamedPolicy> {
+        self.list.get(index)
+    }
+
+    /// All policies, in the order of the document.
+    pub fn iter(&self) -> std::slice::Iter<'_, NamedPolicy> {
+        self.list.iter()
+    }
+}
+
+impl<'p> IntoIterator for &'p Policies {
+    type Item = &'p NamedPolicy;
+    type IntoIter = std::slice::Iter<'p, NamedPolicy>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// A policy of a document.
+#[derive(Debug)]
+pub struct NamedPolicy {
+    name: Arc<str>,
+    policy: Policy,
+    spec: PolicySpec,
+}
+
+impl NamedPolicy {
+    pub(crate) fn new(
+        name: &str,
+        policy: Policy,
+        spec: PolicySpec,
+    ) -> NamedPolicy {
+        NamedPolicy { name: name.into(), policy, spec }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What decides on requests.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What the document says, with the defaults filled in.
+    pub fn spec(&self) -> &PolicySpec {
+        &self.spec
+    }
+}
+
+/// Loads a file; see [`parse`]. Without a name for the source its path stands
+/// for it. A file that cannot be read is an error of its own code.
+pub fn load(path: &Path, source: Option<&str>, format: Format) -> Outcome {
+    let name = path.to_string_lossy();
+    let source = source.unwrap_or(&name);
+    match read(path) {
+        Ok(text) => parse(&text, source, format),
+        Err(error) => {
+            let mut sink = Sink::default();
+            sink.add(&codes::UNREADABLE, Span::START, || {
+                let message =
+                    format!("{} cannot be read: {error}", quote(&name));
+                Report::new(String::new(), message)
+            });
+            let diagnostics = sink.finish(source, b"");
+            Outcome { policies: None, diagnostics, unreadable: true }
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    // One byte more than is allowed, so that parse() sees that it is too much.
+    let limit = MAX_LEN as u64 + 1;
+    let mut text = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
+/// Parses and checks a document, and compiles its policies. Diagnostics call the
+/// document by the name `source`.
+///
+/// Never panics, whatever the text.
+pub fn parse(text: &[u8], source: &str, format: Format) -> Outcome {
+    let mut sink = Sink::default();
+    let policies = check(text, format, &mut sink);
+    let policies = policies.filter(|_| !sink.has_errors());
+    let diagnostics = sink.finish(source, text);
+    Outcome { policies, diagnostics, unreadable: false }
+}
+
+fn check(text: &[u8], format: Format, sink: &mut Sink) -> Option<Policies> {
+    if text.len() > MAX_LEN {
+        sink.add(&codes::TOO_LARGE, Span::START, || {
+            let message = format!(
+                "the document has more than {MAX_LEN} bytes (256 MiB)"
+            );
+            Report::new(String::new(), message)
+        });
+        return None;
+    }
+    let text = decode(text, sink)?;
+    let body = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let json = match format {
+        Format::Auto => body.trim_start().starts_with('{'),
+        Format::Toml => false,
+        Format::Json => true,
+    };
+    let root = match json {
+        true => json::parse(body, text.len() - body.len(), sink),
+        false => toml::parse(&text, sink),
+    };
+    document::check(root, &text, sink)
+}
+
+/// The text of a document. What is not UTF-8 is reported, and replaced byte by
+/// byte with what may stand in comments, strings, keys and hosts alike, so that
+/// the rest can be checked.
+fn decode<'t>(text: &'t [u8], sink: &mut Sink) -> Option<Cow<'t, str>> {
+    let error = match std::str::from_utf8(text) {
+        Ok(text) => return Some(Cow::Borrowed(text)),
+        Err(error) => error,
+    };
+    let at = error.valid_up_to();
+    let utf16 = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
+    let byte = text.get(at).copied().unwrap_or_default();
+    sink.add(&codes::ENCODING, Span::new(at, at + 1), || {
+        let message = match utf16 {
+            true => "the document is UTF-16, not UTF-8".to_owned(),
+            false => format!(
+                "the document is not UTF-8: the byte {byte:02X} stands here"
+            ),
+        };
+        Report::new(String::new(), message)
+            .hint(Some("save the document as UTF-8"))
+    });
+    if utf16 {
+        return None;
+    }
+    let mut mended = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        mended.push_str(chunk.valid());
+        mended.extend(chunk.invalid().iter().map(|_| '_'));
+    }
+    Some(Cow::Owned(mended))
+}
