@@ -6,7 +6,6 @@ use core::ffi::c_char;
 ///
 /// It is immutable and reference counted. Any number of threads may use one at
 /// the same time.
-#[repr(C)]
 #[derive(Debug)]
 pub struct cors_policies {
     _private: [u8; 0],
@@ -15,7 +14,6 @@ pub struct cors_policies {
 /// One policy of a document.
 ///
 /// It belongs to its cors_policies, and is valid as long as that is.
-#[repr(C)]
 #[derive(Debug)]
 pub struct cors_policy {
     _private: [u8; 0],
@@ -24,7 +22,6 @@ pub struct cors_policy {
 /// What was found wrong in a document: errors and warnings.
 ///
 /// It belongs to the caller. One thread at a time may use it.
-#[repr(C)]
 #[derive(Debug)]
 pub struct cors_diagnostics {
     _private: [u8; 0],
@@ -141,7 +138,7 @@ pub const CORS_REASON_NO_POLICY: u32 = 12;
 /// The value of cors_decision.rule where no entry of the list matched.
 pub const CORS_RULE_NONE: u32 = 0xffff_ffff;
 
-/// The names that a decision varies on, as bits of cors_decision.vary.
+/// Origin, as a bit of cors_decision.vary.
 pub const CORS_VARY_ORIGIN: u32 = 1;
 /// Access-Control-Request-Method.
 pub const CORS_VARY_REQUEST_METHOD: u32 = 2;

@@ -164,7 +164,10 @@ pub(crate) fn meant_key(key: &str) -> Option<&'static str> {
 
 /// The key of a document that was probably meant.
 pub(crate) fn meant_section(key: &str) -> Option<&'static str> {
-    nearest(key, &SECTIONS)
+    match key {
+        "cors" | "policies" | "rule" | "rules" => Some("policy"),
+        _ => nearest(key, &SECTIONS),
+    }
 }
 
 /// The name that differs least, if it does not differ much.

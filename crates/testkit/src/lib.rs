@@ -8,6 +8,8 @@
 
 pub mod browser;
 pub mod check;
+pub mod http;
 pub mod naive;
+pub mod nginx;
 pub mod strategy;
 pub mod suite;

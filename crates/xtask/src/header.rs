@@ -1,15 +1,30 @@
 //! `cargo xtask header`: writes `include/cors.h`.
+//!
+//! cbindgen prints all constants, then all types, then all functions. A manual
+//! page goes by subjects, so its items are sorted into chapters here.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::Write as _, path::PathBuf, process::Stdio};
 
 use crate::{
     fail,
     run::{self, Context, Result},
 };
 
-/// The files of `crates/capi/src` that export something, in the order in which a
-/// reader of the header meets them. (`cargo xtask abi` finds one that is missing
-/// here: the library then exports what the header lacks.)
+/// The arguments of `cargo xtask header`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Write nothing; fail, and show the difference, if it is out of date
+    #[arg(long)]
+    check: bool,
+}
+
+/// Runs `cargo xtask header`.
+pub fn command(arguments: &Arguments) -> Result {
+    header(arguments.check)
+}
+
+/// The files of `crates/capi/src` that export something. Items of one chapter
+/// and one pattern stand in this order.
 const FILES: [&str; 7] = [
     "version.rs",
     "status.rs",
@@ -18,6 +33,67 @@ const FILES: [&str; 7] = [
     "diagnostics.rs",
     "decision.rs",
     "explain.rs",
+];
+
+/// The chapters, in the order in which a user meets them. A `*` at the end of a
+/// name stands for the rest of it.
+const CHAPTERS: [(&str, &[&str]); 8] = [
+    ("Versions", &["CORS_ABI_VERSION", "cors_abi_version", "cors_version"]),
+    (
+        "Strings and status codes",
+        &["cors_str", "CORS_OK", "CORS_ERR_*", "cors_status_str"],
+    ),
+    (
+        "Documents",
+        &[
+            "cors_policies",
+            "cors_policy",
+            "cors_diagnostics",
+            "CORS_FORMAT_*",
+            "cors_policies_*",
+        ],
+    ),
+    (
+        "Diagnostics",
+        &["CORS_SEVERITY_*", "cors_diagnostic", "cors_diagnostics_*"],
+    ),
+    ("Requests", &["cors_lines", "cors_request"]),
+    (
+        "Decisions",
+        &[
+            "CORS_KIND_*",
+            "CORS_OUTCOME_*",
+            "CORS_REASON_*",
+            "CORS_RULE_NONE",
+            "CORS_VARY_*",
+            "CORS_UPSTREAM_*",
+            "CORS_HEADER_*",
+            "CORS_SOURCE_*",
+            "cors_header",
+            "CORS_HEADERS_MAX",
+            "cors_decision",
+            "cors_decide",
+        ],
+    ),
+    (
+        "Carrying decisions out",
+        &[
+            "cors_header_owned",
+            "CORS_VARY_EXTRA",
+            "cors_vary_merge",
+            "cors_decision_detach",
+            "cors_variant_*",
+        ],
+    ),
+    (
+        "Words for people",
+        &[
+            "cors_kind_str",
+            "cors_outcome_str",
+            "cors_reason_str",
+            "cors_explain",
+        ],
+    ),
 ];
 
 /// Where the header is.
@@ -36,8 +112,8 @@ pub fn header(check: bool) -> Result {
     }
     if check {
         fail!(
-            "include/cors.h is not what crates/capi says (- is there, + should \
-             be); run `cargo xtask header`:\n{}",
+            "include/cors.h is not what crates/capi says; run `cargo xtask \
+             header`\n{}",
             difference(&found, &expected)
         );
     }
@@ -50,19 +126,161 @@ pub fn header(check: bool) -> Result {
 fn generate() -> Result<String> {
     let crate_dir = run::root().join("crates/capi");
     let config = crate_dir.join("cbindgen.toml");
-    let config = cbindgen::Config::from_file(&config)
+    let mut config = cbindgen::Config::from_file(&config)
         .map_err(run::Error::new)
         .context("crates/capi/cbindgen.toml")?;
+    let trailer = config.trailer.take().unwrap_or_default();
     let mut builder = cbindgen::Builder::new().with_config(config);
     for file in FILES {
         builder = builder.with_src(crate_dir.join("src").join(file));
     }
     let mut text = Vec::new();
     builder.generate().context("cbindgen")?.write(&mut text);
-    String::from_utf8(text).context("cbindgen")
+    let text = String::from_utf8(text).context("cbindgen")?;
+    arrange(text.trim_start(), trailer.trim())
 }
 
-/// The lines in which two texts differ.
-fn difference(_old: &str, _new: &str) -> String {
-    String::new()
+/// Sorts what cbindgen wrote into chapters.
+fn arrange(text: &str, trailer: &str) -> Result<String> {
+    // Every item has a comment, and nothing else opens one of this kind.
+    let mut blocks = text.split("\n/**\n");
+    let mut result = blocks.next().unwrap_or_default().trim_end().to_string();
+    let mut items = Vec::new();
+    for block in blocks {
+        let block = format!("/**\n{}", block.trim_end());
+        let block = mark_unsigned(&join_short_comments(&block));
+        let Some(name) = name_of(&block) else {
+            fail!("cannot tell what this part of the header declares:\n{block}");
+        };
+        let Some(place) = place_of(&name) else {
+            fail!(
+                "no chapter of the header has a place for {name}: add it to \
+                 CHAPTERS in crates/xtask/src/header.rs"
+            );
+        };
+        items.push((place, block));
+    }
+    // Items of one place keep their order.
+    items.sort_by_key(|(place, _)| *place);
+
+    let mut last = None;
+    for (place, block) in items {
+        let (chapter, pattern) = place;
+        if last.is_none_or(|(last, _)| last != chapter) {
+            let title = CHAPTERS[chapter].0;
+            result.push_str(&format!(
+                "\n\n\n/*\n * {title}\n * {}\n */\n",
+                "=".repeat(title.len())
+            ));
+        }
+        // Numbers of one kind stand together.
+        let together = last == Some(place)
+            && CHAPTERS[chapter].1[pattern].starts_with("CORS_");
+        result.push_str(if together { "\n" } else { "\n\n" });
+        result.push_str(&block);
+        last = Some(place);
+    }
+    result.push_str("\n\n\n");
+    result.push_str(trailer);
+    result.push('\n');
+    // The blank line after a chapter's title is one, not two.
+    Ok(result.replace("\n\n\n\n", "\n\n\n").replace(" */\n\n\n", " */\n\n"))
+}
+
+/// Writes a comment of one line on one line.
+fn join_short_comments(block: &str) -> String {
+    let lines: Vec<_> = block.lines().collect();
+    let mut result = Vec::new();
+    let mut rest = &lines[..];
+    while let [first, tail @ ..] = rest {
+        if let ["/**", middle, "*/", ..] =
+            [first, tail.first().unwrap_or(&""), tail.get(1).unwrap_or(&"")]
+                .map(|line| line.trim())
+        {
+            let indent = first.len() - first.trim_start().len();
+            let text = middle.trim_start_matches("* ");
+            let joined = format!("{}/** {text} */", " ".repeat(indent));
+            if joined.len() < 80 {
+                result.push(joined);
+                rest = &tail[2..];
+                continue;
+            }
+        }
+        result.push((*first).to_string());
+        rest = tail;
+    }
+    result.join("\n")
+}
+
+/// Gives a constant that is no `int` a suffix: C89 and C99 do not agree on its
+/// type otherwise.
+fn mark_unsigned(block: &str) -> String {
+    match block.rsplit_once(' ') {
+        Some((start, value)) if start.contains("\n#define ") => {
+            match value.parse::<u32>() {
+                Ok(value) if i32::try_from(value).is_err() => {
+                    format!("{start} {value:#x}u")
+                }
+                _ => block.to_string(),
+            }
+        }
+        _ => block.to_string(),
+    }
+}
+
+/// The name of what a block declares.
+fn name_of(block: &str) -> Option<String> {
+    let declaration = block.split_once("*/")?.1.trim_start();
+    let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+    let name = if let Some(rest) = declaration.strip_prefix("#define ") {
+        rest.split(end).next()
+    } else if let Some(rest) = declaration.strip_prefix("typedef struct ") {
+        rest.split(end).next()
+    } else {
+        declaration.split_once('(')?.0.trim_end().rsplit(end).next()
+    };
+    name.filter(|name| !name.is_empty()).map(str::to_string)
+}
+
+/// The chapter and the pattern that an item belongs to: that of its full name, or
+/// the longest that it starts with.
+fn place_of(name: &str) -> Option<(usize, usize)> {
+    let mut best = None;
+    for (chapter, (_, patterns)) in CHAPTERS.iter().enumerate() {
+        for (index, pattern) in patterns.iter().enumerate() {
+            let score = match pattern.strip_suffix('*') {
+                Some(prefix) if name.starts_with(prefix) => prefix.len(),
+                None if name == *pattern => usize::MAX,
+                _ => continue,
+            };
+            if best.is_none_or(|(other, _)| score > other) {
+                best = Some((score, (chapter, index)));
+            }
+        }
+    }
+    best.map(|(_, place)| place)
+}
+
+/// The lines in which two texts differ, as `diff` shows them.
+fn difference(found: &str, expected: &str) -> String {
+    let show = || {
+        let path = run::target().join("cors.h.found");
+        fs::write(&path, found)?;
+        let mut child = run::command("diff")
+            .args(["-u", "--label", "include/cors.h", "--label", "expected"])
+            .arg(&path)
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(expected.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        let _ = fs::remove_file(path);
+        Ok::<_, std::io::Error>(
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    show().unwrap_or_else(|error| format!("(diff cannot be run: {error})"))
 }

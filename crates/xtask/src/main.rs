@@ -1,9 +1,53 @@
-//! `cargo xtask`: builds.
+//! `cargo xtask`: what is built, generated and checked in this workspace.
+//!
+//! A command is a file: add it to [`Command`] and to [`main`].
+
+mod abi;
 mod header;
+mod install;
+mod library;
+mod nginx;
+mod packages;
 mod run;
-fn main() -> std::process::ExitCode {
-    match header::header(std::env::args().any(|a| a == "--check")) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(e) => { eprintln!("{e}"); std::process::ExitCode::FAILURE }
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "What is done in this workspace")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build target/release/libcors.so and libcors.a
+    Build(library::Arguments),
+    /// Write include/cors.h
+    Header(header::Arguments),
+    /// Check the C ABI: header, symbols, layouts, and the C tests
+    Abi(abi::Arguments),
+    /// Build the nginx module
+    Nginx(nginx::Arguments),
+    /// Install the library, for `make install`
+    Install(install::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Build(arguments) => library::command(&arguments),
+        Command::Header(arguments) => header::command(&arguments),
+        Command::Abi(arguments) => abi::command(&arguments),
+        Command::Nginx(arguments) => nginx::command(&arguments),
+        Command::Install(arguments) => install::command(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,0 +1,296 @@
+//! Methods, request headers and response headers.
+
+use std::collections::HashMap;
+
+use libcors_policy::is_token;
+
+use crate::{
+    codes::{self, Code},
+    diagnostic::{Report, Sink},
+    layer::{Item, Reader},
+    source::{Span, excerpt, quote},
+};
+
+/// What a list names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Name {
+    Method,
+    RequestHeader,
+    ResponseHeader,
+}
+
+impl Name {
+    pub(crate) fn plural(self) -> &'static str {
+        match self {
+            Name::Method => "methods",
+            Name::RequestHeader | Name::ResponseHeader => "header names",
+        }
+    }
+}
+
+/// The methods that browsers write in upper case, and a page in any.
+const NORMALIZED: [&str; 6] =
+    ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
+
+/// The forbidden request-headers of the Fetch standard, apart from those that
+/// start with `proxy-` or `sec-`.
+const FORBIDDEN: [&str; 21] = [
+    "accept-charset",
+    "accept-encoding",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "connection",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "date",
+    "dnt",
+    "expect",
+    "host",
+    "keep-alive",
+    "origin",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "via",
+];
+
+/// What a server says to allow something.
+const GRANTS: [&str; 8] = [
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+    "access-control-allow-private-network",
+    "access-control-expose-headers",
+    "access-control-max-age",
+    "timing-allow-origin",
+];
+
+/// What stands in requests, or in answers to preflights, and so in no response
+/// that a page gets to see.
+const UNSEEN: [&str; 10] = [
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-private-network",
+    "access-control-max-age",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "access-control-request-private-network",
+    "cookie",
+    "host",
+    "origin",
+];
+
+/// The response headers that a page may always read.
+const SAFELISTED: [&str; 7] = [
+    "cache-control",
+    "content-language",
+    "content-length",
+    "content-type",
+    "expires",
+    "last-modified",
+    "pragma",
+];
+
+/// Judges one name, and yields it in its usual form unless it is wrong.
+pub(crate) fn check(
+    name: Name,
+    text: &str,
+    span: Span,
+    path: impl Fn() -> String,
+    sink: &mut Sink,
+) -> Option<String> {
+    let mut report = |code: &'static Code,
+                      message: &dyn Fn() -> String,
+                      hint: &dyn Fn() -> Option<String>| {
+        sink.add(code, span, || Report::new(path(), message()).hint(hint()));
+    };
+    if !is_token(text.as_bytes()) {
+        let (code, what) = match name {
+            Name::Method => (&codes::METHOD, "method"),
+            _ => (&codes::HEADER, "header name"),
+        };
+        report(code, &|| format!("{} is no {what}", quote(text)), &|| {
+            mend(text)
+        });
+        return None;
+    }
+    if text == "*" {
+        return Some(text.to_owned());
+    }
+    let lower = text.to_ascii_lowercase();
+    let word = lower.as_str();
+    let listed = quote(text);
+    match name {
+        Name::Method => {
+            let upper = text.to_ascii_uppercase();
+            if matches!(word, "connect" | "trace" | "track") {
+                let message = || {
+                    format!("browsers let no page send the method {listed}")
+                };
+                report(&codes::METHOD_FORBIDDEN, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+                return None;
+            }
+            let normalized = NORMALIZED.contains(&upper.as_str());
+            if normalized && upper != text {
+                let message =
+                    || format!("browsers send {listed} as {}", quote(&upper));
+                report(&codes::METHOD_CASE, &message, &|| {
+                    Some(format!("write \"{upper}\""))
+                });
+                return None;
+            }
+            if matches!(text, "GET" | "HEAD" | "POST" | "OPTIONS") {
+                let message = || match text {
+                    "OPTIONS" => "preflights are answered without OPTIONS in \
+                                  the list"
+                        .to_owned(),
+                    _ => format!("{text} is always allowed"),
+                };
+                report(&codes::METHOD_NEEDLESS, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+            } else if text == "patch" {
+                let message = || {
+                    "`patch` does not allow PATCH: methods are case-sensitive"
+                        .to_owned()
+                };
+                report(&codes::METHOD_PATCH, &message, &|| {
+                    Some("write \"PATCH\"".to_owned())
+                });
+            }
+            return Some(text.to_owned());
+        }
+        Name::RequestHeader => {
+            let forbidden = FORBIDDEN.contains(&word)
+                || word.starts_with("proxy-")
+                || word.starts_with("sec-");
+            if forbidden {
+                let message = || format!("no page can set the header {listed}");
+                report(&codes::HEADER_FORBIDDEN, &message, &|| {
+                    Some(match word {
+                        "cookie" => "remove it, and set allow_credentials = \
+                                     true if cookies are needed"
+                            .to_owned(),
+                        _ => "remove it".to_owned(),
+                    })
+                });
+                return None;
+            }
+            if GRANTS.contains(&word) {
+                let message = || {
+                    format!("{listed} stands in responses, never in a request")
+                };
+                report(&codes::HEADER_RESPONSE, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+                return None;
+            }
+        }
+        Name::ResponseHeader => {
+            if matches!(word, "set-cookie" | "set-cookie2") {
+                let message = || format!("no page may read {listed}");
+                report(&codes::EXPOSE_FORBIDDEN, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+                return None;
+            }
+            if UNSEEN.contains(&word) {
+                let message = || {
+                    format!("{listed} stands in no response that a page sees")
+                };
+                report(&codes::EXPOSE_REQUEST, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+                return None;
+            }
+            if SAFELISTED.contains(&word) {
+                let message = || format!("pages may always read {listed}");
+                report(&codes::EXPOSE_NEEDLESS, &message, &|| {
+                    Some("remove it".to_owned())
+                });
+            }
+        }
+    }
+    Some(lower)
+}
+
+/// Several names in one string, or one with white space around.
+fn mend(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text
+        .split(|c: char| c == ',' || c == ';' || c.is_whitespace())
+        .filter(|part| !part.is_empty())
+        .take(20)
+        .collect();
+    let good = parts.iter().all(|part| is_token(part.as_bytes()));
+    if parts.is_empty() || !good {
+        return None;
+    }
+    let parts: Vec<String> =
+        parts.iter().map(|part| format!("\"{}\"", excerpt(part))).collect();
+    Some(format!("write {}", parts.join(", ")))
+}
+
+/// Judges a list as a whole.
+pub(crate) fn check_all(
+    name: Name,
+    items: &[Item<String>],
+    reader: &mut Reader<'_, '_>,
+) {
+    let mut seen: HashMap<&str, &Item<String>> = HashMap::new();
+    for item in items {
+        match seen.get(item.value.as_str()) {
+            Some(first) => {
+                duplicate(reader, item.index, item.span, first, &item.value);
+            }
+            None => {
+                seen.insert(&item.value, item);
+            }
+        }
+    }
+    let Some(star) = seen.get("*") else { return };
+    let other = items.iter().find(|item| {
+        let beside =
+            name == Name::RequestHeader && item.value == "authorization";
+        item.value != "*" && !beside
+    });
+    if let Some(other) = other {
+        let path = reader.at(Some(star.index));
+        let other_path = reader.at(Some(other.index));
+        reader.sink.add(&codes::ANY_BESIDE, star.span, || {
+            let message = match name {
+                Name::RequestHeader => {
+                    "only \"Authorization\" may stand beside `*`"
+                }
+                _ => "nothing may stand beside `*`",
+            };
+            Report::new(path, message)
+                .hint(Some("remove either `*` or the other entries"))
+                .related(other.span, other_path, "this stands beside it")
+        });
+    }
+}
+
+/// Reports a name that stands in its list before.
+pub(crate) fn duplicate<T>(
+    reader: &mut Reader<'_, '_>,
+    index: usize,
+    span: Span,
+    first: &Item<T>,
+    name: &str,
+) {
+    let path = reader.at(Some(index));
+    let first_path = reader.at(Some(first.index));
+    reader.sink.add(&codes::NAME_DUPLICATE, span, || {
+        let message = format!("{} stands here a second time", quote(name));
+        Report::new(path, message)
+            .hint(Some("remove it"))
+            .related(first.span, first_path, "it stands here first")
+    });
+}

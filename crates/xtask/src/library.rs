@@ -1,0 +1,205 @@
+//! `cargo xtask build`: the shared and the static library.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    fail,
+    run::{self, Context, Error, Result},
+};
+
+/// The arguments of `cargo xtask build`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Features of crates/capi; the library then goes to a folder of its own
+    #[arg(long, value_delimiter = ',')]
+    features: Vec<String>,
+    /// Keep debug information; the library then goes to a folder of its own
+    #[arg(long)]
+    debug_info: bool,
+}
+
+/// Runs `cargo xtask build`.
+pub fn command(arguments: &Arguments) -> Result {
+    let library =
+        build(&Variant {
+            features: arguments.features.clone(),
+            debug_info: arguments.debug_info,
+        })?;
+    for file in [library.shared(), library.archive()] {
+        let size = fs::metadata(&file).context(file.display())?.len();
+        run::say(format_args!("{} ({size} bytes)", file.display()));
+    }
+    Ok(())
+}
+
+/// Which library to build. The default is the one that is shipped.
+#[derive(Clone, Debug, Default)]
+pub struct Variant {
+    /// Features of crates/capi.
+    pub features: Vec<String>,
+    /// With debug information, for abidiff.
+    pub debug_info: bool,
+}
+
+impl Variant {
+    /// The library that panics on demand, for tests.
+    pub fn test_panic() -> Variant {
+        Variant { features: vec!["test-panic".into()], debug_info: false }
+    }
+
+    /// A folder of its own for all but the library that is shipped, so that no
+    /// test build is ever taken for it.
+    fn target_dir(&self) -> PathBuf {
+        let mut name = self.features.join("-");
+        if self.debug_info {
+            name = format!("debug-info-{name}");
+        }
+        match name.trim_matches('-') {
+            "" => run::target(),
+            name => run::target().join("library").join(name),
+        }
+    }
+}
+
+/// A library that was built.
+#[derive(Clone, Debug)]
+pub struct Library {
+    dir: PathBuf,
+}
+
+impl Library {
+    /// The folder of both files.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// `libcors.so`.
+    pub fn shared(&self) -> PathBuf {
+        self.dir.join("libcors.so")
+    }
+
+    /// `libcors.a`.
+    pub fn archive(&self) -> PathBuf {
+        self.dir.join("libcors.a")
+    }
+
+    /// What a program needs beside `libcors.a`, as arguments of a linker.
+    pub fn native_libraries(&self) -> Result<Vec<String>> {
+        let path = self.dir.join(NATIVE_LIBRARIES);
+        let text = fs::read_to_string(&path).context(path.display())?;
+        Ok(text.split_whitespace().map(str::to_string).collect())
+    }
+}
+
+/// Where rustc writes what the archive needs.
+const NATIVE_LIBRARIES: &str = "libcors.native-libraries";
+
+/// Builds both libraries.
+pub fn build(variant: &Variant) -> Result<Library> {
+    let target_dir = variant.target_dir();
+    let library = Library { dir: target_dir.join("release") };
+    fs::create_dir_all(&library.dir).context(library.dir.display())?;
+
+    // One type at a time: cargo builds a library of several without fat LTO.
+    let mut cdylib = rustc(variant, &target_dir, "cdylib")?;
+    cdylib.args([
+        "-C",
+        &format!("link-arg=-Wl,-soname,{}", soname()?),
+        "-C",
+        "link-arg=-Wl,-z,relro,-z,now,-z,defs",
+    ]);
+    if !variant.debug_info {
+        cdylib.args(["-C", "strip=symbols"]);
+    }
+    run::run(&mut cdylib)?;
+
+    let list = library.dir.join(NATIVE_LIBRARIES);
+    let mut staticlib = rustc(variant, &target_dir, "staticlib")?;
+    staticlib
+        .arg(format!("--print=native-static-libs={}", list.display()));
+    // The list is written by the compiler, which cargo does not run when the
+    // archive is up to date.
+    if !list.exists() {
+        let _ = fs::remove_file(library.archive());
+    }
+    run::run(&mut staticlib)?;
+
+    for file in [library.shared(), library.archive(), list] {
+        if !file.is_file() {
+            fail!(
+                "cargo did not make {}; run `cargo clean` and try again",
+                file.display()
+            );
+        }
+    }
+    Ok(library)
+}
+
+/// `cargo rustc` for one type of library; more arguments are rustc's.
+fn rustc(
+    variant: &Variant,
+    target_dir: &Path,
+    crate_type: &str,
+) -> Result<std::process::Command> {
+    let mut cargo = run::cargo();
+    cargo
+        .args(["rustc", "--quiet", "--package", "libcors-capi", "--lib"])
+        .args(["--release", "--crate-type", crate_type])
+        .arg("--target-dir")
+        .arg(target_dir)
+        .env("CARGO_ENCODED_RUSTFLAGS", rustflags()?);
+    if variant.debug_info {
+        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "2");
+        cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    }
+    if !variant.features.is_empty() {
+        cargo.arg("--features").arg(variant.features.join(","));
+    }
+    cargo.arg("--");
+    Ok(cargo)
+}
+
+/// Flags for all crates: no path of the machine that builds gets in.
+fn rustflags() -> Result<String> {
+    let mut flags = Vec::new();
+    if let Ok(encoded) = env::var("CARGO_ENCODED_RUSTFLAGS") {
+        flags.extend(encoded.split('\x1f').map(str::to_string));
+    } else if let Ok(plain) = env::var("RUSTFLAGS") {
+        flags.extend(plain.split_whitespace().map(str::to_string));
+    }
+    flags.retain(|flag| !flag.is_empty());
+    let sysroot = run::read(run::command("rustc").args(["--print", "sysroot"]))?;
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
+        env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"))
+    });
+    let mut remap = |from: &Path, to: &str| {
+        flags.push(format!("--remap-path-prefix={}={to}", from.display()));
+    };
+    // The last that fits wins, so the more special come later.
+    if let Some(cargo_home) = cargo_home {
+        remap(&cargo_home, "/cargo");
+    }
+    remap(Path::new(sysroot.trim()), "/rust");
+    remap(&run::root(), "/libcors");
+    Ok(flags.join("\x1f"))
+}
+
+/// The number that `cors_abi_version()` returns: the one place of it.
+pub fn abi_version() -> Result<u32> {
+    let path = "crates/capi/src/version.rs";
+    let text = fs::read_to_string(run::root().join(path)).context(path)?;
+    text.split_once("CORS_ABI_VERSION: u32 = ")
+        .and_then(|(_, rest)| rest.split_once(';'))
+        .and_then(|(number, _)| number.trim().parse().ok())
+        .ok_or_else(|| {
+            Error::new(format!("{path}: CORS_ABI_VERSION is not found"))
+        })
+}
+
+/// The name that programs are bound to.
+pub fn soname() -> Result<String> {
+    Ok(format!("libcors.so.{}", abi_version()?))
+}

@@ -1,0 +1,626 @@
+//! What nginx does around a decision: phases, errors, redirects, caches, error
+//! pages, configuration, reloads.
+
+use std::{env, fs, process::Command, thread, time::Duration};
+
+use libcors_testkit::{
+    http::{self, Application, Reply},
+    nginx::{Folder, Installation, Server},
+    suite::Line,
+};
+
+const APP: &str = "https://app.example.com";
+const OTHER: &str = "https://other.example.com";
+const EVIL: &str = "https://evil.example";
+
+const POLICIES: &str = r#"
+[policy.api]
+allow_origins = ["https://app.example.com", "https://other.example.com"]
+allow_methods = ["PUT"]
+allow_headers = ["X-A"]
+allow_credentials = true
+max_age = 600
+
+[policy.open]
+allow_origins = ["*"]
+
+[policy.status]
+allow_origins = ["https://app.example.com"]
+preflight_status = 200
+
+[policy.strict]
+allow_origins = ["https://app.example.com"]
+disallowed = "reject"
+self_origins = ["https://www.example.com"]
+
+[policy.report]
+allow_origins = ["https://app.example.com"]
+mode = "report"
+
+[policy.sockets]
+allow_origins = ["https://app.example.com"]
+websocket = "reject"
+"#;
+
+/// An nginx of one `http` block, and the application behind it.
+struct Host {
+    folder: Folder,
+    port: u16,
+    application: Application,
+}
+
+impl Host {
+    /// `$port` and `$app` stand for the ports in both texts.
+    fn new(http: &str, server: &str) -> Host {
+        let application = Application::start().unwrap();
+        let port = http::free_port().unwrap();
+        let installation = Installation::find().unwrap();
+        let folder =
+            installation.prepare(&[("cors.toml", POLICIES)]).unwrap();
+        let page = "page\n".repeat(1000);
+        for name in ["html/page.txt", "html/a.html", "html/errors/e.html"] {
+            folder.write(name, &page).unwrap();
+        }
+        let host = Host { folder, port, application };
+        host.configure(http, server);
+        host
+    }
+
+    fn configure(&self, http: &str, server: &str) {
+        let conf = format!(
+            "{}http {{\ncors_policies cors.toml;\naccess_log off;\n\
+             default_type text/plain;\n{http}\n\
+             server {{\nlisten 127.0.0.1:{};\nroot html;\n{server}\n}}\n}}\n",
+            self.folder.preamble(""),
+            self.port
+        );
+        let conf = conf
+            .replace("$port", &self.port.to_string())
+            .replace("$app", &self.application.port().to_string());
+        self.folder.write("nginx.conf", &conf).unwrap();
+    }
+
+    fn start(&self) -> Server<'_> {
+        self.folder.start(self.port).unwrap()
+    }
+
+    fn ask(&self, method: &str, path: &str, lines: &[(&str, &str)]) -> Reply {
+        let lines: Vec<Line> = lines
+            .iter()
+            .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
+            .collect();
+        let request = http::request_bytes(method.as_bytes(), path, &lines);
+        http::exchange(self.port, &request).unwrap()
+    }
+
+    fn get(&self, path: &str, origin: &str) -> Reply {
+        self.ask("GET", path, &[("Origin", origin)])
+    }
+
+    fn preflight(&self, path: &str, origin: &str) -> Reply {
+        self.ask("OPTIONS", path, &[
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "PUT"),
+            ("Access-Control-Request-Headers", "x-a"),
+        ])
+    }
+}
+
+/// Nothing but the headers that `api` gives an allowed actual request.
+#[track_caller]
+fn assert_allowed(reply: &Reply, status: u16, origin: &str) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    assert_eq!(reply.value("access-control-allow-origin"), origin);
+    assert_eq!(reply.value("access-control-allow-credentials"), "true");
+    assert_eq!(reply.values("access-control-allow-methods").len(), 0);
+    assert!(reply.value("vary").contains("Origin"), "{reply:?}");
+}
+
+#[track_caller]
+fn assert_denied(reply: &Reply, status: u16) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    assert_eq!(cors_lines(reply), 0, "{reply:?}");
+    assert!(reply.value("vary").contains("Origin"), "{reply:?}");
+}
+
+fn cors_lines(reply: &Reply) -> usize {
+    let prefix = b"access-control-";
+    let is_cors = |name: &[u8]| name.to_ascii_lowercase().starts_with(prefix);
+    reply.lines.iter().filter(|(name, _)| is_cors(name)).count()
+}
+
+#[track_caller]
+fn assert_preflight(reply: &Reply) {
+    assert_eq!(reply.status, 204, "{reply:?}");
+    assert_eq!(reply.value("access-control-allow-origin"), APP);
+    assert_eq!(reply.value("access-control-allow-credentials"), "true");
+    assert_eq!(reply.value("access-control-allow-methods"), "PUT");
+    assert_eq!(reply.value("access-control-allow-headers"), "x-a");
+    assert_eq!(reply.value("access-control-max-age"), "600");
+    assert_eq!(reply.value("vary"), "Origin");
+    assert_eq!(reply.values("content-length").len(), 0);
+    assert!(reply.body.is_empty());
+}
+
+#[test]
+fn preflights_come_before_everything_that_refuses() {
+    let host = Host::new(
+        "limit_req_zone $server_name zone=one:1m rate=1r/m;\n\
+         proxy_cache_path cache keys_zone=c:1m;",
+        r#"
+        cors api;
+        location /basic { auth_basic x; auth_basic_user_file users; }
+        location /request { auth_request /auth; }
+        location = /auth { internal; return 403; }
+        location /deny { deny all; }
+        location /any { satisfy any; deny all; auth_basic x;
+                        auth_basic_user_file users; }
+        location /limit { limit_req zone=one; }
+        location /except { limit_except GET { deny all; } }
+        location /dead { proxy_pass http://127.0.0.1:1; }
+        location /app { proxy_pass http://127.0.0.1:$app; }
+        location /try { try_files $uri @app; }
+        location @app { proxy_pass http://127.0.0.1:$app; }
+        location /old { rewrite ^/old(.*) /open$1 last; }
+        location /open { cors open; }
+        location /status { cors status; }
+        location /small { client_max_body_size 1; }
+        location /if { if ($http_x_a) { cors off; } }
+        "#,
+    );
+    let server = host.start();
+    for path in [
+        "/basic", "/request", "/deny", "/any", "/limit", "/limit", "/limit",
+        "/except", "/dead", "/app", "/try", "/missing", "/page.txt", "/small",
+        "/if",
+    ] {
+        assert_preflight(&host.preflight(path, APP));
+        assert_denied(&host.preflight(path, EVIL), 204);
+    }
+    // The final location decides.
+    let reply = host.preflight("/old", APP);
+    assert_eq!(reply.value("access-control-allow-origin"), "*");
+    // Another status has a body of length 0.
+    let reply = host.preflight("/status", APP);
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.value("content-length"), "0");
+    assert_eq!(reply.value("access-control-allow-origin"), APP);
+    // A body does not disturb.
+    let reply = host.ask("OPTIONS", "/basic", &[
+        ("Origin", APP),
+        ("Access-Control-Request-Method", "PUT"),
+        ("Content-Length", "0"),
+    ]);
+    assert_eq!(reply.status, 204);
+    // What is no preflight is refused, with headers that let the page see it.
+    assert_allowed(&host.get("/basic", APP), 401, APP);
+    assert_allowed(&host.get("/request", APP), 403, APP);
+    assert_allowed(&host.get("/deny", APP), 403, APP);
+    let reply = host.ask("OPTIONS", "/deny", &[("Origin", APP)]);
+    assert_allowed(&reply, 403, APP);
+    assert_allowed(&host.get("/limit", APP), 404, APP);
+    assert_allowed(&host.get("/limit", APP), 503, APP);
+    drop(server);
+}
+
+#[test]
+fn headers_stand_once_on_every_response() {
+    let host = Host::new(
+        "proxy_cache_path cache keys_zone=c:1m;\n\
+         gzip on; gzip_types text/plain; gzip_vary on; gzip_proxied any;",
+        r#"
+        cors api;
+        location /app { proxy_pass http://127.0.0.1:$app/; }
+        location /vary { proxy_pass http://127.0.0.1:$app/vary/A/B/a; }
+        location /dead { proxy_pass http://127.0.0.1:1; }
+        location /status/ { proxy_pass http://127.0.0.1:$app; }
+        location /small { client_max_body_size 1;
+                          proxy_pass http://127.0.0.1:$app/; }
+        location /add { add_header Access-Control-Allow-Origin wrong always;
+                        add_header Vary X-Own always; return 200 x; }
+        location /moved { return 301 https://elsewhere.example/; }
+        location /teapot { return 418; }
+        location /cached { proxy_cache c; proxy_cache_valid 200 1m;
+                           proxy_ignore_headers Vary;
+                           proxy_pass http://127.0.0.1:$app/; }
+        location /off { cors off; proxy_pass http://127.0.0.1:$app/; }
+        location /pages/ { error_page 404 /errors/e.html; }
+        location /return { error_page 404 /errors/e.html; return 404; }
+        location /named/ { error_page 404 = @fallback; }
+        location @fallback { cors off; proxy_pass http://127.0.0.1:$app/x; }
+        location /offpage/ { cors off; error_page 404 /errors/e.html; }
+        location /offreturn { cors off; error_page 404 /errors/e.html;
+                              return 404; }
+        location /errors/ { internal; cors open; }
+        location /dir { }
+        "#,
+    );
+    host.folder.write("html/dir/x", "x").unwrap();
+    let server = host.start();
+
+    assert_allowed(&host.get("/page.txt", APP), 200, APP);
+    let etag = host.get("/page.txt", APP).value("etag");
+    let conditional = |name, value| {
+        host.ask("GET", "/page.txt", &[("Origin", APP), (name, value)])
+    };
+    assert_allowed(&conditional("If-None-Match", &etag), 304, APP);
+    assert_allowed(&conditional("Range", "bytes=0-9"), 206, APP);
+    assert_allowed(&conditional("Range", "bytes=999999-"), 416, APP);
+    let gzipped = conditional("Accept-Encoding", "gzip");
+    assert_allowed(&gzipped, 200, APP);
+    assert_eq!(gzipped.value("content-encoding"), "gzip");
+    assert_eq!(gzipped.value("vary"), "Accept-Encoding, Origin");
+
+    assert_allowed(&host.get("/missing", APP), 404, APP);
+    assert_allowed(&host.get("/dead", APP), 502, APP);
+    assert_allowed(&host.get("/moved", APP), 301, APP);
+    assert_allowed(&host.get("/dir", APP), 301, APP);
+    assert_allowed(&host.get("/teapot", APP), 418, APP);
+    for status in [201, 302, 400, 404, 500, 503] {
+        let path = format!("/status/{status}");
+        assert_allowed(&host.get(&path, APP), status, APP);
+        assert_denied(&host.get(&path, EVIL), status);
+        assert_denied(&host.ask("GET", &path, &[]), status);
+    }
+    let post = |path, length: &str| {
+        let lines = [("Origin", APP), ("Content-Length", length)];
+        host.ask("POST", path, &lines)
+    };
+    assert_allowed(&post("/small", "9"), 413, APP);
+    assert_allowed(&post("/page.txt", "0"), 405, APP);
+
+    // What the application and add_header say about CORS is replaced.
+    let reply = host.get("/app", APP);
+    assert_allowed(&reply, 200, APP);
+    assert_eq!(reply.value("vary"), "Accept-Language, Origin");
+    assert_eq!(reply.value("x-application"), "yes");
+    let reply = host.get("/add", APP);
+    assert_allowed(&reply, 200, APP);
+    assert_eq!(reply.value("vary"), "X-Own, Origin");
+    assert_eq!(host.get("/vary", APP).value("vary"), "A, B, Origin");
+    assert_denied(&host.get("/app", EVIL), 200);
+
+    // A cached response gets the headers of each request anew.
+    for origin in [APP, OTHER, APP] {
+        assert_allowed(&host.get("/cached", origin), 200, origin);
+    }
+    assert_denied(&host.get("/cached", EVIL), 200);
+
+    // `off` leaves everything as it is, on its error pages too.
+    let reply = host.get("/off", APP);
+    assert_eq!(reply.values("access-control-allow-origin").len(), 2);
+    assert_eq!(reply.value("vary"), "Accept-Language");
+    for path in ["/offpage/x", "/offreturn"] {
+        let reply = host.get(path, APP);
+        assert_eq!((reply.status, cors_lines(&reply)), (404, 0), "{path}");
+    }
+    // An error page answers for the location that failed.
+    assert_allowed(&host.get("/pages/x", APP), 404, APP);
+    assert_allowed(&host.get("/return", APP), 404, APP);
+    assert_allowed(&host.get("/named/x", APP), 200, APP);
+    drop(server);
+}
+
+#[test]
+fn http2_gets_the_same() {
+    let host = Host::new(
+        "",
+        "cors api; location /app { proxy_pass http://127.0.0.1:$app/; }",
+    );
+    // One listener for both protocols, as nginx 1.22 has it, speaks HTTP/2 alone
+    // in clear text.
+    let port = http::free_port().unwrap();
+    let conf = host.folder.read("nginx.conf");
+    let conf = conf.replace(
+        "root html;",
+        &format!("listen 127.0.0.1:{port} http2;\nroot html;"),
+    );
+    host.folder.write("nginx.conf", &conf).unwrap();
+    let server = host.start();
+    let curl = |arguments: &[&str]| {
+        let output = Command::new("curl")
+            .args(["-s", "--http2-prior-knowledge", "-D", "-", "-o"])
+            .arg(host.folder.path().join("body"))
+            .args(arguments)
+            .arg(format!("http://127.0.0.1:{port}/app"))
+            .output()
+            .expect("curl is installed");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let origin = format!("Origin: {APP}");
+    let text = curl(&["-H", &origin]);
+    assert!(text.starts_with("HTTP/2 200"), "{text}");
+    let acao = format!("access-control-allow-origin: {APP}\r\n");
+    assert_eq!(text.matches("access-control-allow-origin").count(), 1);
+    assert!(text.contains(&acao), "{text}");
+    assert!(text.contains("vary: Accept-Language, Origin\r\n"), "{text}");
+    let text = curl(&[
+        "-X",
+        "OPTIONS",
+        "-H",
+        &origin,
+        "-H",
+        "Access-Control-Request-Method: PUT",
+    ]);
+    assert!(text.starts_with("HTTP/2 204"), "{text}");
+    assert!(text.contains("access-control-allow-methods: PUT\r\n"), "{text}");
+    drop(server);
+}
+
+#[test]
+fn policies_are_inherited_whole_and_chosen_by_variables() {
+    let host = Host::new(
+        "map $http_x_tenant $tenant { a api; b open; off off; default ''; }\n\
+         map $cors_outcome $loud { deny loud; default quiet; }\n\
+         log_format cors '$uri $cors_kind $cors_outcome $cors_reason \
+         $cors_policy $cors_rule $loud';\n\
+         cors api;",
+        r#"
+        access_log logs/cors.log cors;
+        location /sub { add_header X-Frame-Options DENY; }
+        location /open { cors open; location /open/sub { } }
+        location /off { cors off; }
+        location /if { if ($http_x_off) { cors off; } }
+        location /tenant { cors $tenant; }
+        location /client { cors $http_x_policy; }
+        location /set { set $p open; cors $p; }
+        location /strict { cors strict; }
+        location /sockets { cors sockets; }
+        location /report { cors report; proxy_pass http://127.0.0.1:$app/; }
+        location /ssi { ssi on; ssi_types text/plain; }
+        error_page 403 /refused;
+        location = /refused { internal; return 403 refused; }
+        "#,
+    );
+    host.folder
+        .write("html/ssi.txt", "<!--# include virtual=\"/open/x\" -->")
+        .unwrap();
+    let server = host.start();
+    assert_allowed(&host.get("/sub", APP), 404, APP);
+    for path in ["/open", "/open/sub", "/set"] {
+        let reply = host.get(path, APP);
+        assert_eq!(reply.value("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(reply.values("vary").len(), 0);
+    }
+    assert_eq!(cors_lines(&host.get("/off", APP)), 0);
+    assert_allowed(&host.get("/if", APP), 404, APP);
+    let reply = host.ask("GET", "/if", &[("Origin", APP), ("X-Off", "1")]);
+    assert_eq!(cors_lines(&reply), 0);
+    assert_allowed(&host.get("/ssi.txt", APP), 200, APP);
+
+    let tenant = |name| {
+        host.ask("GET", "/tenant", &[("Origin", APP), ("X-Tenant", name)])
+    };
+    assert_allowed(&tenant("a"), 404, APP);
+    assert_eq!(tenant("b").value("access-control-allow-origin"), "*");
+    let reply = tenant("off");
+    assert_eq!((cors_lines(&reply), reply.values("vary").len()), (0, 0));
+    assert_denied(&tenant("nobody"), 404);
+
+    // A name that a client chose is not logged raw.
+    let lines = [("Origin", APP), ("X-Policy", "a\u{1b}[31m")];
+    assert_denied(&host.ask("GET", "/client", &lines), 404);
+    let log = host.folder.read("logs/error.log");
+    assert!(log.contains("there is no policy \"a...\""), "{log}");
+    let clean = |b: u8| b == b'\n' || b == b'\t' || (b' '..0x7f).contains(&b);
+    assert!(log.bytes().all(clean), "{log:?}");
+
+    // Refusals.
+    let reply = host.get("/strict", EVIL);
+    assert_denied(&reply, 403);
+    assert_eq!(reply.body, b"refused");
+    assert_eq!(host.get("/strict", "https://www.example.com").status, 404);
+    let socket = |origin| {
+        let lines = [("Origin", origin), ("Upgrade", "websocket")];
+        host.ask("GET", "/sockets", &lines).status
+    };
+    assert_eq!((socket(APP), socket(EVIL)), (404, 403));
+    let reply = host.get("/report", EVIL);
+    assert_eq!(reply.values("access-control-allow-origin").len(), 2);
+    assert_eq!(host.preflight("/report", EVIL).status, 200);
+
+    drop(server);
+    let log = host.folder.read("logs/cors.log");
+    for line in [
+        "/sub actual allow allowed api 0 quiet",
+        "/open actual allow allowed open 0 quiet",
+        "/off - - - - - quiet",
+        "/tenant actual deny no_policy - - loud",
+        "/refused actual deny origin_not_allowed strict - loud",
+        "/strict actual none same_origin strict - quiet",
+        "/refused websocket deny origin_not_allowed sockets - loud",
+        "/report preflight deny origin_not_allowed report - loud",
+    ] {
+        assert!(log.lines().any(|other| other == line), "{line}\n{log}");
+    }
+}
+
+#[test]
+fn locations_made_of_return() {
+    let host = Host::new(
+        "",
+        r#"
+        cors api;
+        location /early { cors_preflight_phase rewrite; return 200 early; }
+        location /late { return 200 late; }
+        location /login { return 302 /elsewhere; }
+        location /reject { cors strict; cors_preflight_phase rewrite;
+                           return 200 x; }
+        "#,
+    );
+    let server = host.start();
+    assert_preflight(&host.preflight("/early", APP));
+    assert_allowed(&host.get("/early", APP), 200, APP);
+    // `return` comes first, and the filter still sets the headers.
+    let reply = host.preflight("/late", APP);
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"late"[..]));
+    assert_eq!(reply.value("access-control-allow-methods"), "PUT");
+    assert_eq!(host.preflight("/login", APP).status, 302);
+    assert_eq!(host.get("/reject", EVIL).status, 403);
+    drop(server);
+}
+
+#[test]
+fn a_return_of_the_server_comes_before_any_location() {
+    let host = Host::new("", "cors api; return 200 server;");
+    let server = host.start();
+    assert_allowed(&host.get("/", APP), 200, APP);
+    let reply = host.preflight("/", APP);
+    assert_eq!((reply.status, reply.body.as_slice()), (200, &b"server"[..]));
+    assert_eq!(reply.value("access-control-allow-methods"), "PUT");
+    drop(server);
+}
+
+#[test]
+fn bad_configurations_are_refused_with_every_problem() {
+    let host = Host::new("", "");
+    let check = |http: &str, server: &str, expected: &[&str]| {
+        host.configure(http, server);
+        let (good, text) = host.folder.check().unwrap();
+        assert!(!good, "{text}");
+        for line in expected {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    };
+    let bad = "[policy.a]\nallow_origins = [\n  \"https://a.example/\",\n  \
+               \"HTTPS://b.example\",\n]\nallow_orgins = []\n";
+    host.folder.write("bad.toml", bad).unwrap();
+    check("cors_policies bad.toml;", "cors a;", &[
+        "/bad.toml:3:",
+        "https://a.example",
+        "/bad.toml:4:",
+        "https://b.example",
+        "/bad.toml:6:1:",
+        "allow_origins",
+        "nginx.conf:",
+    ]);
+    check("cors_policies missing.toml;", "", &["missing.toml", "No such file"]);
+    check("cors_policies cors.toml;", "", &[
+        "cors policy \"api\" of",
+        "cors policy \"sockets\" of",
+        "is already in",
+    ]);
+    check("", "cors apii;", &["there is no cors policy \"apii\" in", ".conf:"]);
+    check("", "cors api; cors open;", &["\"cors\" directive is duplicate"]);
+    check("", "cors '';", &["has an empty policy name"]);
+    check("", "cors_preflight_phase access;", &[
+        "it must be \"preaccess\" or \"rewrite\"",
+    ]);
+    let conf = "events {} http { server { cors api; } }";
+    let conf = format!("{}{conf}", host.folder.preamble(""));
+    let conf = conf.replacen("events {}", "", 1);
+    host.folder.write("nginx.conf", &conf).unwrap();
+    let (good, text) = host.folder.check().unwrap();
+    assert!(!good && text.contains("needs a \"cors_policies\""), "{text}");
+
+    // A file may come after the policies that are named.
+    host.configure("cors more;\ncors_policies more.toml;", "");
+    let more = "[policy.more]\nallow_origins = [\"https://a.example\"]\n";
+    host.folder.write("more.toml", more).unwrap();
+    assert_eq!(host.folder.check().unwrap().0, true);
+}
+
+#[test]
+fn a_reload_keeps_the_old_policy_until_the_new_one_is_good() {
+    let host = Host::new("", "cors api;");
+    let server = host.start();
+    assert_allowed(&host.get("/page.txt", APP), 200, APP);
+    host.folder.write("cors.toml", "[policy.api]\nx = 1\n").unwrap();
+    server.signal("HUP").unwrap();
+    for _ in 0..500 {
+        if host.folder.read("logs/error.log").contains("cors.toml:2:1") {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let log = host.folder.read("logs/error.log");
+    assert!(log.contains("cors.toml:2:1"), "{log}");
+    assert_allowed(&host.get("/page.txt", APP), 200, APP);
+    let new = POLICIES.replace(APP, EVIL);
+    host.folder.write("cors.toml", &new).unwrap();
+    server.reload().unwrap();
+    assert_allowed(&host.get("/page.txt", EVIL), 200, EVIL);
+    assert_denied(&host.get("/page.txt", APP), 200);
+    drop(server);
+}
+
+#[test]
+fn hostile_requests_do_no_harm() {
+    let host = Host::new(
+        "large_client_header_buffers 8 64k; cors $http_x_policy;",
+        "access_log logs/cors.log combined;",
+    );
+    let server = host.start();
+    let workers = server.workers();
+    let long = "a".repeat(60_000);
+    let commas = ",".repeat(60_000);
+    for value in [long.as_str(), &commas, "\u{1}\u{2}", "é", "%00", ""] {
+        for name in [
+            "Origin",
+            "Access-Control-Request-Method",
+            "Access-Control-Request-Headers",
+            "Upgrade",
+            "Sec-Fetch-Site",
+            "Host",
+        ] {
+            for policy in ["api", "open", value] {
+                for method in ["GET", "OPTIONS"] {
+                    let reply = host.ask(method, "/page.txt", &[
+                        ("Origin", APP),
+                        ("Access-Control-Request-Method", "PUT"),
+                        ("X-Policy", policy),
+                        (name, value),
+                    ]);
+                    let count =
+                        reply.values("access-control-allow-origin").len();
+                    assert!(count <= 1, "{reply:?}");
+                }
+            }
+        }
+    }
+    for bytes in [
+        b"GET /\r\n\r\n".as_slice(),
+        b"GET / HTTP/1.1\r\nOrigin: https://app.example.com\r\n\r\n",
+        b"\r\n\r\nOPTIONS * HTTP/1.1\r\nHost: a\r\nOrigin: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nOrigin: a\x00b\r\n\r\n",
+        b"\x16\x03\x01\r\n\r\n",
+    ] {
+        // Whether nginx answers these at all does not matter.
+        drop(http::exchange(host.port, bytes));
+    }
+    assert_eq!(server.workers(), workers, "a worker died");
+    drop(server);
+    let log = host.folder.read("logs/error.log");
+    let ours = log.lines().filter(|line| line.contains("cors:"));
+    for line in ours {
+        assert!(line.bytes().all(|b| (b' '..0x7f).contains(&b)), "{line:?}");
+        assert!(line.len() < 1000, "{line}");
+    }
+}
+
+#[test]
+fn a_panic_of_the_library_costs_the_headers_alone() {
+    let Some(module) = env::var_os("CORS_NGINX_PANIC_MODULE") else {
+        panic!(
+            "CORS_NGINX_PANIC_MODULE names no module: run `cargo xtask test`"
+        );
+    };
+    let host = Host::new("", "cors api;");
+    let own = Installation::find().unwrap().module.unwrap();
+    let conf = host.folder.read("nginx.conf");
+    let conf = conf.replace(
+        &own.display().to_string(),
+        &fs::canonicalize(module).unwrap().display().to_string(),
+    );
+    host.folder.write("nginx.conf", &conf).unwrap();
+    let server = host.start();
+    let workers = server.workers();
+    for _ in 0..3 {
+        assert_denied(&host.get("/page.txt", "https://panic.example"), 200);
+        assert_allowed(&host.get("/page.txt", APP), 200, APP);
+    }
+    assert_eq!(server.workers(), workers, "a worker died");
+    drop(server);
+    let log = host.folder.read("logs/error.log");
+    assert!(log.contains("cors: decision failed: internal error"), "{log}");
+}
