@@ -3,8 +3,7 @@
 use libcors_config::{Format, Policies, parse};
 use libcors_policy::{Lines, Policy};
 use libcors_testkit::{
-    check, naive,
-    strategy,
+    check, naive, strategy,
     suite::{File, SUITE},
 };
 use libcors_tests::{answer, request};
@@ -12,9 +11,9 @@ use proptest::{prelude::*, test_runner::Config};
 
 fn policies(file: &File) -> Policies {
     let outcome = parse(file.document.as_bytes(), &file.name, Format::Toml);
-    outcome.policies.unwrap_or_else(|| {
-        panic!("{}: {:#?}", file.name, outcome.diagnostics)
-    })
+    outcome
+        .policies
+        .unwrap_or_else(|| panic!("{}: {:#?}", file.name, outcome.diagnostics))
 }
 
 #[test]
@@ -27,7 +26,9 @@ fn every_case_of_the_suite() {
             cases += 1;
             let asked = request(&case.request);
             let decision = match &case.policy {
-                Some(name) => policies.get(name).unwrap().policy().decide(&asked),
+                Some(name) => {
+                    policies.get(name).unwrap().policy().decide(&asked)
+                }
                 None => Policy::decide_without_policy(&asked),
             };
             failures.extend(check::verify(case, &answer(&decision)).err());

@@ -55,8 +55,7 @@ impl Host {
         let application = Application::start().unwrap();
         let port = http::free_port().unwrap();
         let installation = Installation::find().unwrap();
-        let folder =
-            installation.prepare(&[("cors.toml", POLICIES)]).unwrap();
+        let folder = installation.prepare(&[("cors.toml", POLICIES)]).unwrap();
         let page = "page\n".repeat(1000);
         for name in ["html/page.txt", "html/a.html", "html/errors/e.html"] {
             folder.write(name, &page).unwrap();
@@ -98,11 +97,15 @@ impl Host {
     }
 
     fn preflight(&self, path: &str, origin: &str) -> Reply {
-        self.ask("OPTIONS", path, &[
-            ("Origin", origin),
-            ("Access-Control-Request-Method", "PUT"),
-            ("Access-Control-Request-Headers", "x-a"),
-        ])
+        self.ask(
+            "OPTIONS",
+            path,
+            &[
+                ("Origin", origin),
+                ("Access-Control-Request-Method", "PUT"),
+                ("Access-Control-Request-Headers", "x-a"),
+            ],
+        )
     }
 }
 
@@ -170,8 +173,20 @@ fn preflights_come_before_everything_that_refuses() {
     );
     let server = host.start();
     for path in [
-        "/basic", "/request", "/deny", "/any", "/limit", "/limit", "/limit",
-        "/except", "/dead", "/app", "/try", "/missing", "/page.txt", "/small",
+        "/basic",
+        "/request",
+        "/deny",
+        "/any",
+        "/limit",
+        "/limit",
+        "/limit",
+        "/except",
+        "/dead",
+        "/app",
+        "/try",
+        "/missing",
+        "/page.txt",
+        "/small",
         "/if",
     ] {
         assert_preflight(&host.preflight(path, APP));
@@ -186,11 +201,15 @@ fn preflights_come_before_everything_that_refuses() {
     assert_eq!(reply.value("content-length"), "0");
     assert_eq!(reply.value("access-control-allow-origin"), APP);
     // A body does not disturb.
-    let reply = host.ask("OPTIONS", "/basic", &[
-        ("Origin", APP),
-        ("Access-Control-Request-Method", "PUT"),
-        ("Content-Length", "0"),
-    ]);
+    let reply = host.ask(
+        "OPTIONS",
+        "/basic",
+        &[
+            ("Origin", APP),
+            ("Access-Control-Request-Method", "PUT"),
+            ("Content-Length", "0"),
+        ],
+    );
     assert_eq!(reply.status, 204);
     // What is no preflight is refused, with headers that let the page see it.
     assert_allowed(&host.get("/basic", APP), 401, APP);
@@ -485,27 +504,37 @@ fn bad_configurations_are_refused_with_every_problem() {
     let bad = "[policy.a]\nallow_origins = [\n  \"https://a.example/\",\n  \
                \"HTTPS://b.example\",\n]\nallow_orgins = []\n";
     host.folder.write("bad.toml", bad).unwrap();
-    check("cors_policies bad.toml;", "cors a;", &[
-        "/bad.toml:3:",
-        "https://a.example",
-        "/bad.toml:4:",
-        "https://b.example",
-        "/bad.toml:6:1:",
-        "allow_origins",
-        "nginx.conf:",
-    ]);
+    check(
+        "cors_policies bad.toml;",
+        "cors a;",
+        &[
+            "/bad.toml:3:",
+            "https://a.example",
+            "/bad.toml:4:",
+            "https://b.example",
+            "/bad.toml:6:1:",
+            "allow_origins",
+            "nginx.conf:",
+        ],
+    );
     check("cors_policies missing.toml;", "", &["missing.toml", "No such file"]);
-    check("cors_policies cors.toml;", "", &[
-        "cors policy \"api\" of",
-        "cors policy \"sockets\" of",
-        "is already in",
-    ]);
+    check(
+        "cors_policies cors.toml;",
+        "",
+        &[
+            "cors policy \"api\" of",
+            "cors policy \"sockets\" of",
+            "is already in",
+        ],
+    );
     check("", "cors apii;", &["there is no cors policy \"apii\" in", ".conf:"]);
     check("", "cors api; cors open;", &["\"cors\" directive is duplicate"]);
     check("", "cors '';", &["has an empty policy name"]);
-    check("", "cors_preflight_phase access;", &[
-        "it must be \"preaccess\" or \"rewrite\"",
-    ]);
+    check(
+        "",
+        "cors_preflight_phase access;",
+        &["it must be \"preaccess\" or \"rewrite\""],
+    );
     let conf = "events {} http { server { cors api; } }";
     let conf = format!("{}{conf}", host.folder.preamble(""));
     let conf = conf.replacen("events {}", "", 1);
@@ -565,12 +594,16 @@ fn hostile_requests_do_no_harm() {
         ] {
             for policy in ["api", "open", value] {
                 for method in ["GET", "OPTIONS"] {
-                    let reply = host.ask(method, "/page.txt", &[
-                        ("Origin", APP),
-                        ("Access-Control-Request-Method", "PUT"),
-                        ("X-Policy", policy),
-                        (name, value),
-                    ]);
+                    let reply = host.ask(
+                        method,
+                        "/page.txt",
+                        &[
+                            ("Origin", APP),
+                            ("Access-Control-Request-Method", "PUT"),
+                            ("X-Policy", policy),
+                            (name, value),
+                        ],
+                    );
                     let count =
                         reply.values("access-control-allow-origin").len();
                     assert!(count <= 1, "{reply:?}");

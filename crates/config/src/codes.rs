@@ -570,8 +570,7 @@ fn group_title(group: &str) -> &'static str {
 fn example(page: &mut String, lead: &str, example: Example) {
     let _ = match example {
         Text(text) => {
-            let format =
-                if text.starts_with('{') { "json" } else { "toml" };
+            let format = if text.starts_with('{') { "json" } else { "toml" };
             write!(page, "\n{lead}\n\n```{format}\n{text}```\n")
         }
         Made(what, _) | File(what) => write!(page, "\n{lead} {what}.\n"),

@@ -175,17 +175,12 @@ impl<'p> Patterns<'p> {
             };
             any.or(same).copied()
         };
-        let parents = |name: &'p str| -> Option<usize> {
-            let _ = name;
-            None
-        };
-        let _ = parents;
         match host {
             HostKey::Exact(name) => {
                 let found = ask(host).or_else(|| ask_parents(name, &ask));
                 found.or_else(|| {
                     let (label, rest) = split_label(name);
-                    self.ask_shapes(label, "", rest, &ask)
+                    self.ask_shapes(label, rest, &ask)
                 })
             }
             HostKey::Subdomains(name) => {
@@ -199,9 +194,7 @@ impl<'p> Patterns<'p> {
                     }
                     _ => None,
                 });
-                found.or_else(|| {
-                    self.ask_label(prefix, suffix, rest, &ask)
-                })
+                found.or_else(|| self.ask_label(prefix, suffix, rest, &ask))
             }
         }
     }
@@ -210,7 +203,6 @@ impl<'p> Patterns<'p> {
     fn ask_shapes(
         &self,
         label: &str,
-        _: &str,
         rest: &str,
         ask: &impl Fn(HostKey<'_>) -> Option<usize>,
     ) -> Option<usize> {
@@ -314,18 +306,21 @@ mod tests {
             .iter()
             .map(|c| (c.item, c.by, c.equal))
             .collect();
-        assert_eq!(found, [
-            (1, 0, false),
-            (2, 0, false),
-            (3, 0, false),
-            (7, 6, false),
-            (9, 8, false),
-            (10, 8, false),
-            (12, 11, false),
-            (14, 11, false),
-            (15, 1, true),
-            (17, 16, false),
-        ]);
+        assert_eq!(
+            found,
+            [
+                (1, 0, false),
+                (2, 0, false),
+                (3, 0, false),
+                (7, 6, false),
+                (9, 8, false),
+                (10, 8, false),
+                (12, 11, false),
+                (14, 11, false),
+                (15, 1, true),
+                (17, 16, false),
+            ]
+        );
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(crate) fn parse<'t>(
     base: usize,
     sink: &mut Sink,
 ) -> Value<'t> {
-    let mut parser = Parser { text, base, at: 0, depth: 0, stopped: false, sink };
+    let mut parser =
+        Parser { text, base, at: 0, depth: 0, stopped: false, sink };
     parser.skip_space();
     let value = parser.value();
     parser.skip_space();
@@ -131,7 +132,11 @@ impl<'t> Parser<'t, '_> {
         match self.peek() {
             None => {
                 let span = self.span(start, start);
-                self.error(span, "the document ends where a value should be", None);
+                self.error(
+                    span,
+                    "the document ends where a value should be",
+                    None,
+                );
             }
             Some(c @ (',' | ':' | ']' | '}')) => {
                 let span = self.span(start, start + 1);
@@ -234,9 +239,8 @@ impl<'t> Parser<'t, '_> {
                 self.at += end;
                 let span = self.span(start, self.at);
                 let word = rest.get(..end).unwrap_or_default();
-                let hint = (!word.is_empty()).then(|| {
-                    format!("write \"{}\"", word.trim_matches('\''))
-                });
+                let hint = (!word.is_empty())
+                    .then(|| format!("write \"{}\"", word.trim_matches('\'')));
                 let message = "a key stands here, in double quotes";
                 self.error(span, message, hint.as_deref());
                 None
@@ -349,8 +353,8 @@ impl<'t> Parser<'t, '_> {
         let mut decoded: Option<String> = None;
         loop {
             let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-            let stop = |&b: &u8| b == b'"' || b == b'\\' || b < b' ';
-            let run = rest.iter().position(|b| stop(b)).unwrap_or(rest.len());
+            let stop = |b: &u8| matches!(b, b'"' | b'\\' | 0..b' ');
+            let run = rest.iter().position(stop).unwrap_or(rest.len());
             self.at += run;
             let piece = self.text.get(start..self.at).unwrap_or_default();
             match self.byte() {
@@ -474,9 +478,8 @@ fn number_kind<'t>(text: &str) -> Option<Kind<'t>> {
     let good = digits(unsigned)
         && (unsigned == "0" || !unsigned.starts_with('0'))
         && fraction.is_none_or(digits)
-        && exponent.is_none_or(|e| {
-            digits(e.strip_prefix(['+', '-']).unwrap_or(e))
-        });
+        && exponent
+            .is_none_or(|e| digits(e.strip_prefix(['+', '-']).unwrap_or(e)));
     match (fraction, exponent) {
         _ if !good => None,
         (None, None) => Some(Kind::Integer(whole.parse().ok())),

@@ -66,12 +66,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ),
     (
         "expose_headers",
-        &[
-            "expose_header",
-            "exposed",
-            "exposed_headers",
-            "response_headers",
-        ],
+        &["expose_header", "exposed", "exposed_headers", "response_headers"],
     ),
     (
         "allow_credentials",

@@ -431,9 +431,7 @@ impl<'r> Reader<'r, '_> {
         for (index, value) in values.iter().enumerate() {
             let span = value.span;
             let origin = match &value.kind {
-                Kind::String(text) => {
-                    origins::own(self, index, value, text)
-                }
+                Kind::String(text) => origins::own(self, index, value, text),
                 _ => {
                     self.wrong_type(value, Some(index), "a string", None);
                     None

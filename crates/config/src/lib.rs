@@ -59,25 +59,27 @@ listed. Nothing here runs while a request is decided.
 
 pub mod codes;
 
+mod coverage;
 mod diagnostic;
 mod document;
+mod effective;
 mod json;
 mod keys;
 mod layer;
+mod lists;
+mod mend;
+mod origins;
 mod outcome;
 mod regex;
 mod source;
 mod spec;
+mod suffix;
 mod toml;
 mod tree;
 
 pub use crate::{
-    diagnostic::{
-        Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity,
-    },
-    outcome::{
-        Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse,
-    },
+    diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},
+    outcome::{Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse},
     spec::{
         Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
         UpstreamHeaders,

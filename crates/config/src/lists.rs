@@ -129,9 +129,8 @@ pub(crate) fn check(
         Name::Method => {
             let upper = text.to_ascii_uppercase();
             if matches!(word, "connect" | "trace" | "track") {
-                let message = || {
-                    format!("browsers let no page send the method {listed}")
-                };
+                let message =
+                    || format!("browsers let no page send the method {listed}");
                 report(&codes::METHOD_FORBIDDEN, &message, &|| {
                     Some("remove it".to_owned())
                 });
@@ -289,8 +288,10 @@ pub(crate) fn duplicate<T>(
     let first_path = reader.at(Some(first.index));
     reader.sink.add(&codes::NAME_DUPLICATE, span, || {
         let message = format!("{} stands here a second time", quote(name));
-        Report::new(path, message)
-            .hint(Some("remove it"))
-            .related(first.span, first_path, "it stands here first")
+        Report::new(path, message).hint(Some("remove it")).related(
+            first.span,
+            first_path,
+            "it stands here first",
+        )
     });
 }

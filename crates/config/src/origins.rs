@@ -42,8 +42,7 @@ fn parse(
 ) -> Option<OriginPattern> {
     let error = match OriginPattern::parse(text) {
         Ok(pattern) => {
-            return punycode(reader, index, value, &pattern)
-                .then_some(pattern);
+            return punycode(reader, index, value, &pattern).then_some(pattern);
         }
         Err(error) => error,
     };
@@ -70,10 +69,9 @@ fn code(kind: Wrong) -> &'static Code {
         Wrong::FileScheme => &codes::ORIGIN_FILE,
         Wrong::WebSocketScheme => &codes::ORIGIN_WEBSOCKET,
         Wrong::UserInfo => &codes::ORIGIN_USER,
-        Wrong::TrailingSlash
-        | Wrong::Path
-        | Wrong::Query
-        | Wrong::Fragment => &codes::ORIGIN_PATH,
+        Wrong::TrailingSlash | Wrong::Path | Wrong::Query | Wrong::Fragment => {
+            &codes::ORIGIN_PATH
+        }
         Wrong::MissingHost
         | Wrong::HostLength
         | Wrong::EmptyLabel
@@ -257,13 +255,10 @@ pub(crate) fn own(
 }
 
 /// Judges `allow_origins` as a whole.
-pub(crate) fn check_all(
-    items: &[Item<Origin>],
-    reader: &mut Reader<'_, '_>,
-) {
-    let star = items.iter().find(|item| {
-        matches!(item.value, Origin::Pattern(OriginPattern::Any))
-    });
+pub(crate) fn check_all(items: &[Item<Origin>], reader: &mut Reader<'_, '_>) {
+    let star = items
+        .iter()
+        .find(|item| matches!(item.value, Origin::Pattern(OriginPattern::Any)));
     if let Some(star) = star
         && let Some(other) = items.iter().find(|item| item.index != star.index)
     {
@@ -312,10 +307,7 @@ pub(crate) fn check_all(
 }
 
 /// Judges `self_origins` as a whole.
-pub(crate) fn check_own(
-    items: &[Item<String>],
-    reader: &mut Reader<'_, '_>,
-) {
+pub(crate) fn check_own(items: &[Item<String>], reader: &mut Reader<'_, '_>) {
     let mut seen = std::collections::HashMap::new();
     for item in items {
         let first = *seen.entry(item.value.as_str()).or_insert(item);
@@ -327,9 +319,11 @@ pub(crate) fn check_own(
         reader.sink.add(&codes::ORIGIN_DUPLICATE, item.span, || {
             let message =
                 format!("{} stands here a second time", quote(&item.value));
-            Report::new(path, message)
-                .hint(Some("remove it"))
-                .related(first.span, first_path, "it stands here first")
+            Report::new(path, message).hint(Some("remove it")).related(
+                first.span,
+                first_path,
+                "it stands here first",
+            )
         });
     }
 }

@@ -1,7 +1,8 @@
 //! From the bytes of a document to policies, or to what is wrong with them.
 
 use std::{
-    borrow::Cow, collections::HashMap, fs::File, io::Read, path::Path, sync::Arc,
+    borrow::Cow, collections::HashMap, fs::File, io::Read, path::Path,
+    sync::Arc,
 };
 
 use libcors_policy::Policy;
@@ -10,7 +11,7 @@ use crate::{
     codes,
     diagnostic::{Diagnostics, Report, Sink},
     document, json,
-    source::{BOM, Span, quote},
+    source::{Span, quote},
     spec::PolicySpec,
     toml,
 };
@@ -170,9 +171,8 @@ pub fn parse(text: &[u8], source: &str, format: Format) -> Outcome {
 fn check(text: &[u8], format: Format, sink: &mut Sink) -> Option<Policies> {
     if text.len() > MAX_LEN {
         sink.add(&codes::TOO_LARGE, Span::START, || {
-            let message = format!(
-                "the document has more than {MAX_LEN} bytes (256 MiB)"
-            );
+            let message =
+                format!("the document has more than {MAX_LEN} bytes (256 MiB)");
             Report::new(String::new(), message)
         });
         return None;
@@ -200,7 +200,8 @@ fn decode<'t>(text: &'t [u8], sink: &mut Sink) -> Option<Cow<'t, str>> {
         Err(error) => error,
     };
     let at = error.valid_up_to();
-    let utf16 = text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
+    let utf16 =
+        text.starts_with(&[0xff, 0xfe]) || text.starts_with(&[0xfe, 0xff]);
     let byte = text.get(at).copied().unwrap_or_default();
     sink.add(&codes::ENCODING, Span::new(at, at + 1), || {
         let message = match utf16 {

@@ -1,5 +1,7 @@
 //! Regular expressions of origins: compiled, and analysed for what they admit.
 
+use std::sync::Arc;
+
 use libcors_policy::Expression;
 
 /// An expression that can be run, and what the analysis found out about it.
@@ -34,4 +36,18 @@ pub(crate) fn compile(pattern: &str) -> Result<Compiled, RegexError> {
         range: None,
         hint: None,
     })
+}
+
+/// A compiled expression that several policies run.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(pub(crate) Arc<Compiled>);
+
+impl Expression for Shared {
+    fn is_match(&self, origin: &[u8]) -> bool {
+        self.0.expression.is_match(origin)
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.expression.as_str()
+    }
 }

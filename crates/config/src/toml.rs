@@ -159,7 +159,7 @@ impl<'t, 'r, 's> Builder<'t, 'r, 's> {
         Builder {
             source,
             sink,
-            root: Table { form: Form::Header, ..Table::default() },
+            root: Table::new(Form::Header),
             current: Some(Vec::new()),
             header: None,
             path: Vec::new(),
@@ -292,20 +292,12 @@ impl<'t, 'r, 's> Builder<'t, 'r, 's> {
 }
 
 impl EventReceiver for Builder<'_, '_, '_> {
-    fn std_table_open(
-        &mut self,
-        _: toml_parser::Span,
-        _: &mut dyn ErrorSink,
-    ) {
+    fn std_table_open(&mut self, _: toml_parser::Span, _: &mut dyn ErrorSink) {
         self.settle();
         self.header = Some(false);
     }
 
-    fn std_table_close(
-        &mut self,
-        _: toml_parser::Span,
-        _: &mut dyn ErrorSink,
-    ) {
+    fn std_table_close(&mut self, _: toml_parser::Span, _: &mut dyn ErrorSink) {
         self.settle();
     }
 
@@ -419,7 +411,7 @@ impl EventReceiver for Builder<'_, '_, '_> {
 }
 
 fn element<'t>(span: Span) -> Value<'t> {
-    let table = Table { form: Form::Header, ..Table::default() };
+    let table = Table::new(Form::Header);
     Value { span, kind: Kind::Table(table) }
 }
 
@@ -462,7 +454,7 @@ fn descend<'t>(
         }
         let table = table_at(root, &steps)?;
         let Some(at) = table.find(key) else {
-            let inner = Table { form, ..Table::default() };
+            let inner = Table::new(form);
             let value = Value { span: *key_span, kind: Kind::Table(inner) };
             let (key, key_span) = (key.clone(), *key_span);
             steps.push((table.push(Entry { key, key_span, value }), None));
@@ -482,11 +474,10 @@ fn descend<'t>(
             kind => (None, Some(kind)),
         };
         let open = match inner {
-            Some(Kind::Table(table)) => match (table.form, form) {
-                (Form::Inline, _) => false,
-                (Form::Header, Form::Dotted) => false,
-                _ => true,
-            },
+            Some(Kind::Table(table)) => !matches!(
+                (table.form, form),
+                (Form::Inline, _) | (Form::Header, Form::Dotted)
+            ),
             _ => false,
         };
         if !open {
@@ -509,8 +500,11 @@ fn closed(key: &str, span: Span, entry: &Entry<'_>, sink: &mut Sink) {
             entry.value.kind.name()
         );
         let first = entry.key_span;
-        Report::new(String::new(), message)
-            .related(first, String::new(), "it is defined here")
+        Report::new(String::new(), message).related(
+            first,
+            String::new(),
+            "it is defined here",
+        )
     });
 }
 

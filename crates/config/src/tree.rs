@@ -81,6 +81,10 @@ pub(crate) struct Entry<'t> {
 const FEW: usize = 8;
 
 impl<'t> Table<'t> {
+    pub(crate) fn new(form: Form) -> Table<'t> {
+        Table { form, ..Table::default() }
+    }
+
     /// Where the entry of this key is.
     pub(crate) fn find(&self, key: &str) -> Option<usize> {
         match self.entries.len() > FEW {

@@ -298,7 +298,7 @@ impl PolicyBuilder {
                 }
             }
         }
-        Ok(Policy {
+        let policy = Policy {
             methods: names(&methods),
             headers: names(&headers),
             any_origin,
@@ -309,11 +309,11 @@ impl PolicyBuilder {
                 .ok_or(BuildError::TooLarge)?,
             private_network: self.private_network,
             preflight: self.preflight,
-            preflight_status: self.preflight_status,
+            preflight_status: Some(self.preflight_status),
             disallowed: self.disallowed,
             websocket: self.websocket,
             upstream: self.upstream,
-            mode: self.mode,
+            enforced: true,
             owned,
             vary,
             vary_preflight,
@@ -321,7 +321,30 @@ impl PolicyBuilder {
             variant_actual: variants.actual,
             variant_preflight: variants.preflight,
             variants: variants.lists.into_boxed_slice(),
+        };
+        Ok(match self.mode {
+            Mode::Enforce => policy,
+            Mode::Report => report(policy),
         })
+    }
+}
+
+/// The same policy, which finds out the same and does nothing.
+fn report(policy: Policy) -> Policy {
+    Policy {
+        enforced: false,
+        preflight_status: None,
+        disallowed: Disallowed::Pass,
+        websocket: Disallowed::Pass,
+        upstream: Upstream::Replace,
+        owned: Owned::NOTHING,
+        vary: Vary::NONE,
+        vary_preflight: Vary::NONE,
+        variants: Box::new([Box::default()]),
+        variant_none: 0,
+        variant_actual: 0,
+        variant_preflight: [0; 8],
+        ..policy
     }
 }
 

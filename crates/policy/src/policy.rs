@@ -146,11 +146,11 @@ pub struct Policy {
     pub(crate) headers: Names,
     pub(crate) private_network: bool,
     pub(crate) preflight: Preflight,
-    pub(crate) preflight_status: u16,
+    pub(crate) preflight_status: Option<u16>,
     pub(crate) disallowed: Disallowed,
     pub(crate) websocket: Disallowed,
     pub(crate) upstream: Upstream,
-    pub(crate) mode: Mode,
+    pub(crate) enforced: bool,
     pub(crate) owned: Owned,
     /// What every answer varies on, and what one to a preflight does as well.
     pub(crate) vary: Vary,
@@ -208,7 +208,10 @@ impl Policy {
 
     /// Whether decisions are carried out.
     pub fn mode(&self) -> Mode {
-        self.mode
+        match self.enforced {
+            true => Mode::Enforce,
+            false => Mode::Report,
+        }
     }
 
     /// Decides a request.
@@ -222,34 +225,23 @@ impl Policy {
     ) -> Decision<'a, L> {
         let origins = request.origin.count();
         if origins == 0 {
-            return self.decide_none();
+            return self.decision(Kind::None, self.variant_none);
         }
         if request.method == b"OPTIONS" && request.request_method.count() != 0 {
             return self.decide_preflight(request);
         }
-        let verdict = self.judge_origin(request.origin, origins);
         let kind = kind_with_origin(request);
-        let mut decision = self.empty(kind);
-        match verdict {
-            Verdict::Allowed { rule, origin, source } => {
-                decision.outcome = Outcome::Allow;
-                decision.reason = Reason::Allowed;
-                decision.rule = Some(rule);
-                decision.origin = origin;
-                decision.origin_source = source;
-                self.set_variant(&mut decision, self.variant_actual);
-            }
-            Verdict::Refused(reason) => {
-                self.refuse(&mut decision, reason, request);
-                let reject = self.disallowed == Disallowed::Reject
-                    || kind == Kind::WebSocket
-                        && self.websocket == Disallowed::Reject;
-                if reject && decision.outcome == Outcome::Deny {
-                    decision.status = Some(403);
-                }
-            }
+        match self.judge_origin(request.origin, origins) {
+            Verdict::Allowed { rule, origin, source } => Decision {
+                outcome: Outcome::Allow,
+                reason: Reason::Allowed,
+                rule: Some(rule),
+                origin,
+                origin_source: source,
+                ..self.decision(kind, self.variant_actual)
+            },
+            Verdict::Refused(reason) => self.refuse(kind, reason, request),
         }
-        self.enforce(decision)
     }
 
     /// What a request gets whose policy is not known: every header of the CORS
@@ -276,56 +268,42 @@ impl Policy {
         }
     }
 
-    fn decide_none<'a, L: Lines<'a>>(&'a self) -> Decision<'a, L> {
-        let mut decision = self.empty(Kind::None);
-        self.set_variant(&mut decision, self.variant_none);
-        self.enforce(decision)
-    }
-
     #[inline(never)]
     fn decide_preflight<'a, L: Lines<'a>>(
         &'a self,
         request: &Request<'a, L>,
     ) -> Decision<'a, L> {
-        let mut decision = self.empty(Kind::Preflight);
-        decision.status = Some(self.preflight_status);
-        match self.judge_origin(request.origin, request.origin.count()) {
+        let verdict = self.judge_origin(request.origin, request.origin.count());
+        let mut decision = match verdict {
             Verdict::Refused(reason) => {
-                self.refuse(&mut decision, reason, request);
+                self.refuse(Kind::Preflight, reason, request)
             }
             Verdict::Allowed { rule, origin, source } => {
-                decision.rule = Some(rule);
-                decision.origin = origin;
-                decision.origin_source = source;
-                decision.vary = self.vary_preflight;
-                self.answer_preflight(&mut decision, request);
+                self.answer_preflight(request, rule, origin, source)
             }
+        };
+        let forward = self.preflight == Preflight::Forward;
+        if !forward || decision.outcome == Outcome::Deny {
+            decision.status = self.preflight_status;
         }
-        if self.preflight == Preflight::Forward
-            && decision.outcome != Outcome::Deny
-        {
-            decision.status = None;
-        }
-        self.enforce(decision)
+        decision
     }
 
-    /// The rest of a preflight whose origin is allowed.
+    /// The answer to a preflight whose origin is allowed.
     fn answer_preflight<'a, L: Lines<'a>>(
         &'a self,
-        decision: &mut Decision<'a, L>,
         request: &Request<'a, L>,
-    ) {
+        rule: u32,
+        origin: &'a [u8],
+        origin_source: Source,
+    ) -> Decision<'a, L> {
         let method = self.judge_method(request);
         let list = self.judge_headers(request.request_headers);
-        decision.reason = match (method, list) {
+        let reason = match (method, list) {
             (Some(reason), _) => reason,
             (None, ListVerdict::Withheld(reason)) => reason,
             (None, ListVerdict::NotAllowed { .. }) => Reason::HeaderNotAllowed,
             (None, ListVerdict::Allowed { .. }) => Reason::Allowed,
-        };
-        decision.outcome = match decision.reason {
-            Reason::Allowed => Outcome::Allow,
-            _ => Outcome::Deny,
         };
         let mut parts = PreflightParts {
             private_network: self.private_network
@@ -340,70 +318,64 @@ impl Policy {
             parts.methods =
                 !self.methods.echo || method != Some(Reason::MethodMalformed);
             parts.headers = !self.headers.echo || names;
-            if self.methods.echo {
-                decision.method = Some(request.request_method.line(0));
-            }
-            if self.headers.echo {
-                decision.list = Some(request.request_headers);
-            }
         }
         let variant = self.variant_preflight.get(parts.number());
-        self.set_variant(decision, variant.copied().unwrap_or_default());
+        Decision {
+            outcome: match reason {
+                Reason::Allowed => Outcome::Allow,
+                _ => Outcome::Deny,
+            },
+            reason,
+            rule: Some(rule),
+            vary: self.vary_preflight,
+            origin,
+            origin_source,
+            // These are read only by templates that echo them.
+            method: Some(request.request_method.line(0)),
+            list: Some(request.request_headers),
+            ..self
+                .decision(Kind::Preflight, variant.copied().unwrap_or_default())
+        }
     }
 
-    /// A decision that says nothing yet.
+    /// A decision that found nothing out yet, with this list of headers.
     #[inline]
-    fn empty<'a, L: Lines<'a>>(&'a self, kind: Kind) -> Decision<'a, L> {
+    fn decision<'a, L: Lines<'a>>(
+        &'a self,
+        kind: Kind,
+        variant: u8,
+    ) -> Decision<'a, L> {
         Decision {
             reason: Reason::NotCors,
+            enforced: self.enforced,
             upstream: self.upstream,
             owned: self.owned,
             vary: self.vary,
+            variant,
+            template: self.variant(variant.into()).unwrap_or_default(),
             ..closed(kind)
         }
     }
 
-    #[inline]
-    fn set_variant<'a, L: Lines<'a>>(
-        &'a self,
-        decision: &mut Decision<'a, L>,
-        variant: u8,
-    ) {
-        decision.variant = variant;
-        decision.template = self.variant(variant.into()).unwrap_or_default();
-    }
-
-    /// In report mode a decision keeps what it found, and does nothing.
-    #[inline]
-    fn enforce<'a, L: Lines<'a>>(
-        &'a self,
-        decision: Decision<'a, L>,
-    ) -> Decision<'a, L> {
-        match self.mode {
-            Mode::Enforce => decision,
-            Mode::Report => Decision {
-                outcome: decision.outcome,
-                reason: decision.reason,
-                rule: decision.rule,
-                enforced: false,
-                owned: Owned::NOTHING,
-                ..closed(decision.kind)
-            },
-        }
-    }
-
     /// The origin is not listed: it is refused, unless it is the server's own.
+    #[inline(never)]
     fn refuse<'a, L: Lines<'a>>(
-        &self,
-        decision: &mut Decision<'a, L>,
+        &'a self,
+        kind: Kind,
         reason: Reason,
         request: &Request<'a, L>,
-    ) {
+    ) -> Decision<'a, L> {
+        let decision = self.decision(kind, 0);
         if reason != Reason::OriginMalformed && self.is_same_origin(request) {
-            decision.reason = Reason::SameOrigin;
-        } else {
-            decision.reason = reason;
-            decision.outcome = Outcome::Deny;
+            return Decision { reason: Reason::SameOrigin, ..decision };
+        }
+        let reject = self.disallowed == Disallowed::Reject
+            || kind == Kind::WebSocket && self.websocket == Disallowed::Reject;
+        Decision {
+            outcome: Outcome::Deny,
+            reason,
+            status: reject.then_some(403),
+            ..decision
         }
     }
 
@@ -626,57 +598,50 @@ struct Scan {
 
 impl Scan {
     fn line(&mut self, policy: &Policy, line: &[u8]) -> Result<(), Reason> {
-        let mut rest = line.iter();
+        let mut rest = Some(line);
         self.named = false;
-        loop {
-            let comma = self.element(policy, &mut rest)?;
-            if !comma {
-                return Ok(());
-            }
+        while let Some(bytes) = rest {
+            rest = self.element(policy, bytes)?;
         }
+        Ok(())
     }
 
-    /// Takes one element and the comma after it; says whether there was one.
-    fn element(
+    /// Takes one element, and returns what follows its comma, if it has one.
+    #[inline]
+    fn element<'l>(
         &mut self,
         policy: &Policy,
-        rest: &mut core::slice::Iter<'_, u8>,
-    ) -> Result<bool, Reason> {
+        bytes: &'l [u8],
+    ) -> Result<Option<&'l [u8]>, Reason> {
         self.elements += 1;
         if self.elements > MAX_REQUEST_HEADERS_ELEMENTS {
             return Err(Reason::HeadersTooLarge);
         }
-        let start = rest.as_slice();
-        let (mut space, mut leading, mut len) = (0, 0, 0);
+        let (leading, bytes) = skip_spaces(bytes, 0)?;
         let mut hash = Rolling::START;
-        let mut comma = false;
-        for &byte in rest.by_ref() {
+        let mut len = 0;
+        for &byte in bytes {
             let lower = lower_token(byte);
-            if lower != 0 {
-                if space != leading {
-                    // White space inside a name.
-                    return Err(Reason::HeadersMalformed);
-                }
-                len += 1;
-                hash.push(lower);
-            } else if is_space(byte) {
-                space += 1;
-                leading += usize::from(len == 0);
-                if space > MAX_REQUEST_HEADERS_SPACE {
-                    return Err(Reason::HeadersTooLarge);
-                }
-            } else if byte == b',' {
-                comma = true;
+            if lower == 0 {
                 break;
-            } else {
-                return Err(Reason::HeadersMalformed);
             }
+            hash.push(lower);
+            len += 1;
         }
-        if len == 0 {
+        let Some((name, bytes)) = bytes.split_at_checked(len) else {
+            return Ok(None);
+        };
+        let (_, bytes) = skip_spaces(bytes, leading)?;
+        let rest = match bytes {
+            [] => None,
+            [b',', rest @ ..] => Some(rest),
+            _ => return Err(Reason::HeadersMalformed),
+        };
+        if name.is_empty() {
             self.empty += 1;
             return match self.empty > MAX_REQUEST_HEADERS_EMPTY {
                 true => Err(Reason::HeadersTooLarge),
-                false => Ok(comma),
+                false => Ok(rest),
             };
         }
         if !self.named {
@@ -686,13 +651,31 @@ impl Scan {
                 return Err(Reason::HeadersTooLarge);
             }
         }
-        let name = start.get(leading..leading + len).unwrap_or_default();
         if !policy.lists_header(name, hash.finish()) {
             self.unlisted = true;
             self.authorization |= policy.headers.any;
         }
-        Ok(comma)
+        Ok(rest)
     }
+}
+
+/// Skips white space, of which `before` bytes were found around the element.
+#[inline]
+fn skip_spaces(
+    mut bytes: &[u8],
+    before: usize,
+) -> Result<(usize, &[u8]), Reason> {
+    let mut count = before;
+    while let [first, rest @ ..] = bytes
+        && is_space(*first)
+    {
+        count += 1;
+        bytes = rest;
+        if count > MAX_REQUEST_HEADERS_SPACE {
+            return Err(Reason::HeadersTooLarge);
+        }
+    }
+    Ok((count, bytes))
 }
 
 /// Joins names as a header value.

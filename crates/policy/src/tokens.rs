@@ -32,7 +32,10 @@ impl TokenSet {
     /// it.
     #[inline]
     pub(crate) fn contains_folded(&self, token: &[u8], hash: u64) -> bool {
-        self.find(hash, |name| name.eq_ignore_ascii_case(token))
+        // Browsers send names in lower case, as they are kept here.
+        self.find(hash, |name| {
+            name == token || name.eq_ignore_ascii_case(token)
+        })
     }
 
     #[inline]

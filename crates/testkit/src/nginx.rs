@@ -34,10 +34,9 @@ impl Installation {
             || root.join("target/nginx/ngx_http_cors_module.so"),
             PathBuf::from,
         );
-        for (file, advice) in [
-            (&nginx, "install nginx"),
-            (&module, "run `cargo xtask nginx`"),
-        ] {
+        for (file, advice) in
+            [(&nginx, "install nginx"), (&module, "run `cargo xtask nginx`")]
+        {
             if !file.exists() {
                 return Err(format!("{} is missing: {advice}", file.display()));
             }

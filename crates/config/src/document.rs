@@ -1,0 +1,298 @@
+//! The tables of a document, and the policies that come out of them.
+
+use crate::{
+    codes,
+    diagnostic::{Report, Sink},
+    effective::Effective,
+    keys::{self, KEYS, SECTIONS},
+    layer::{Layer, Scope},
+    outcome::{NamedPolicy, Policies},
+    source::{Span, excerpt, quote},
+    tree::{Entry, Kind, Table, Value},
+};
+
+/// The most entries that the lists of all policies may have together, those of
+/// the defaults counted once for each policy that starts from them.
+const MAX_ENTRIES: usize = 5_000_000;
+
+/// Checks a document, and compiles its policies if there is no error.
+pub(crate) fn check(
+    root: Value<'_>,
+    text: &str,
+    sink: &mut Sink,
+) -> Option<Policies> {
+    let Kind::Table(root_table) = root.kind else {
+        if !matches!(root.kind, Kind::Broken) {
+            let found = root.kind.name();
+            sink.add(&codes::TYPE, root.span, || {
+                let message = format!("a document is an object, not {found}");
+                Report::new(String::new(), message)
+            });
+        }
+        return None;
+    };
+    let sections = Sections::read(&root_table, text, sink);
+    // What was read holds no part of the tree, which may be large.
+    drop(root_table);
+    sections.compile(sink)
+}
+
+/// What the tables of a document say.
+#[derive(Default)]
+struct Sections {
+    defaults: Option<Layer>,
+    policies: Vec<(String, Layer)>,
+}
+
+impl Sections {
+    fn read(root: &Table<'_>, text: &str, sink: &mut Sink) -> Sections {
+        let mut sections = Sections::default();
+        let mut missing = true;
+        for entry in &root.entries {
+            match &*entry.key {
+                "policy" => {
+                    missing = false;
+                    sections.read_policies(entry, text, sink);
+                }
+                "defaults" => sections.read_defaults(entry, text, sink),
+                key => {
+                    let meant = unknown_section(entry, sink);
+                    missing &= meant != Some("policy");
+                    missing &= !KEYS.contains(&key);
+                }
+            }
+        }
+        if missing && !sink.has_errors() {
+            no_policy(Span::START, sink);
+        }
+        sections
+    }
+
+    fn read_defaults(
+        &mut self,
+        entry: &Entry<'_>,
+        text: &str,
+        sink: &mut Sink,
+    ) {
+        let path = "defaults".to_owned();
+        let Some(table) = table(entry, &path, sink) else { return };
+        let scope = Scope::Defaults;
+        let layer = Layer::read(table, entry.key_span, path, scope, text, sink);
+        self.defaults.get_or_insert(layer);
+    }
+
+    fn read_policies(
+        &mut self,
+        entry: &Entry<'_>,
+        text: &str,
+        sink: &mut Sink,
+    ) {
+        let Some(policies) = table(entry, "policy", sink) else { return };
+        if policies.entries.is_empty() {
+            no_policy(entry.key_span, sink);
+        }
+        let nameless = policies.entries.iter().any(|entry| {
+            let table = matches!(entry.value.kind, Kind::Table(_));
+            !table && KEYS.contains(&&*entry.key)
+        });
+        if nameless {
+            sink.add(&codes::POLICY_NAME, entry.key_span, || {
+                let message = "keys stand in `[policy]` itself, and not in a \
+                               policy, which has a name";
+                Report::new("policy".to_owned(), message)
+                    .hint(Some("write [policy.NAME]"))
+            });
+        }
+        for entry in &policies.entries {
+            let table_given = matches!(entry.value.kind, Kind::Table(_));
+            if nameless && !table_given {
+                continue;
+            }
+            check_name(entry, sink);
+            let path = policy_path(&entry.key);
+            let Some(table) = table(entry, &path, sink) else { continue };
+            let (span, scope) = (entry.key_span, Scope::Policy);
+            let layer = Layer::read(table, span, path, scope, text, sink);
+            self.policies.push((entry.key.to_string(), layer));
+        }
+    }
+
+    /// Judges what only the defaults and a policy together say.
+    fn compile(self, sink: &mut Sink) -> Option<Policies> {
+        let defaults = self.defaults.as_ref();
+        let mut total = 0_usize;
+        for (_, layer) in &self.policies {
+            let entries = Effective::new(layer, defaults).entries();
+            total = total.saturating_add(entries);
+            if total > MAX_ENTRIES {
+                sink.add(&codes::TOO_LARGE, layer.span, || {
+                    let message = format!(
+                        "the policies up to this one have more than \
+                         {MAX_ENTRIES} entries, those of the defaults counted \
+                         for each of them"
+                    );
+                    Report::new(layer.path.clone(), message)
+                });
+                return None;
+            }
+        }
+        for (_, layer) in &self.policies {
+            Effective::new(layer, defaults).check(sink);
+        }
+        let mut list = Vec::with_capacity(self.policies.len());
+        for (name, layer) in &self.policies {
+            if sink.has_errors() {
+                return None;
+            }
+            let effective = Effective::new(layer, defaults);
+            match effective.compile() {
+                Ok((policy, spec)) => {
+                    list.push(NamedPolicy::new(name, policy, spec));
+                }
+                // What the engine refuses was refused above, so this is about
+                // sizes; and if it is not, a policy must not be used.
+                Err(error) => {
+                    sink.add(&codes::TOO_LARGE, layer.span, || {
+                        let message =
+                            format!("the policy cannot be compiled: {error}");
+                        Report::new(layer.path.clone(), message)
+                    });
+                }
+            }
+        }
+        (!list.is_empty()).then(|| Policies::new(list))
+    }
+}
+
+/// The table that a key should hold.
+fn table<'e, 't>(
+    entry: &'e Entry<'t>,
+    path: &str,
+    sink: &mut Sink,
+) -> Option<&'e Table<'t>> {
+    match &entry.value.kind {
+        Kind::Table(table) => Some(table),
+        Kind::Broken => None,
+        kind => {
+            let found = kind.name();
+            sink.add(&codes::TYPE, entry.value.span, || {
+                let key = quote(&entry.key);
+                let message = format!("{key} takes a table, not {found}");
+                Report::new(path.to_owned(), message)
+            });
+            None
+        }
+    }
+}
+
+fn no_policy(span: Span, sink: &mut Sink) {
+    sink.add(&codes::NO_POLICY, span, || {
+        Report::new(String::new(), "the document holds no policy")
+            .hint(Some("add a table [policy.NAME]"))
+    });
+}
+
+/// Reports a key beside `policy` and `defaults`; yields what was meant.
+fn unknown_section(entry: &Entry<'_>, sink: &mut Sink) -> Option<&'static str> {
+    let key = &*entry.key;
+    let of_policy =
+        KEYS.contains(&key).then_some(key).or_else(|| keys::meant_key(key));
+    let meant = keys::meant_section(key);
+    sink.add(&codes::UNKNOWN_KEY, entry.key_span, || {
+        let message = format!("{} is no key of a document", quote(key));
+        let hint = match (meant, of_policy) {
+            (Some(meant), _) => format!("write {meant}"),
+            (None, Some(key)) => {
+                format!("write {key} in a table [policy.NAME]")
+            }
+            (None, None) => format!("the keys are {}", SECTIONS.join(" and ")),
+        };
+        Report::new(excerpt(key), message).hint(Some(hint))
+    });
+    meant
+}
+
+fn check_name(entry: &Entry<'_>, sink: &mut Sink) {
+    let name = &*entry.key;
+    if is_name(name) && name != "off" {
+        return;
+    }
+    sink.add(&codes::POLICY_NAME, entry.key_span, || {
+        let message = match name {
+            "off" => {
+                "`off` is no name for a policy: where a server picks one, \
+                      it means none"
+                    .to_owned()
+            }
+            _ => format!(
+                "{} is no name for a policy: up to 64 letters, digits, `_`, \
+                 `.` and `-`, of which the first is a letter or digit",
+                quote(name)
+            ),
+        };
+        Report::new(policy_path(name), message).hint(mend_name(name))
+    });
+}
+
+/// Whether a policy may have this name, `off` aside.
+fn is_name(name: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    name.len() <= 64
+        && name.bytes().all(good)
+        && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+}
+
+fn mend_name(name: &str) -> Option<String> {
+    if name == "off" || name.len() > 256 {
+        return None;
+    }
+    let mut mended = String::new();
+    for c in name.trim().chars() {
+        match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '.' | '-' => {
+                mended.push(c);
+            }
+            _ if mended.ends_with('-') => {}
+            _ => mended.push('-'),
+        }
+    }
+    let mended = mended.trim_start_matches(['_', '.', '-']);
+    let mended = mended.trim_end_matches('-');
+    let mended = mended.get(..64).unwrap_or(mended);
+    is_name(mended).then(|| format!("write {}", key_form(mended)))
+}
+
+/// The path of a policy, as TOML would write it.
+fn policy_path(name: &str) -> String {
+    format!("policy.{}", key_form(&excerpt(name)))
+}
+
+/// A key as TOML writes it: in quotes if it must be.
+fn key_form(key: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    match !key.is_empty() && key.bytes().all(bare) {
+        true => key.to_owned(),
+        false => format!("\"{}\"", key.replace('"', "\\\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain() {
+        let long = "a".repeat(64);
+        for name in ["a", "0", "api", "v1.api", "a_b-c.d", "A", &long] {
+            assert!(is_name(name), "{name}");
+        }
+        let longer = "a".repeat(65);
+        for name in ["", "_a", "-a", ".a", "a b", "a/b", "\u{fc}", &longer] {
+            assert!(!is_name(name), "{name}");
+        }
+        assert_eq!(mend_name("my api!").unwrap(), "write my-api");
+        assert_eq!(mend_name("_a"), Some("write a".to_owned()));
+        assert_eq!(mend_name(".v1.b"), Some("write \"v1.b\"".to_owned()));
+        assert_eq!(mend_name("!"), None);
+    }
+}
