@@ -148,7 +148,7 @@ fn assert_preflight(reply: &Reply) {
 #[test]
 fn preflights_come_before_everything_that_refuses() {
     let host = Host::new(
-        "limit_req_zone $server_name zone=one:1m rate=1r/m;\n\
+        "limit_req_zone $server_addr zone=one:1m rate=1r/m;\n\
          proxy_cache_path cache keys_zone=c:1m;",
         r#"
         cors api;
@@ -246,7 +246,7 @@ fn headers_stand_once_on_every_response() {
         location /pages/ { error_page 404 /errors/e.html; }
         location /return { error_page 404 /errors/e.html; return 404; }
         location /named/ { error_page 404 = @fallback; }
-        location @fallback { cors off; proxy_pass http://127.0.0.1:$app/x; }
+        location @fallback { proxy_pass http://127.0.0.1:$app; }
         location /offpage/ { cors off; error_page 404 /errors/e.html; }
         location /offreturn { cors off; error_page 404 /errors/e.html;
                               return 404; }
@@ -626,6 +626,8 @@ fn hostile_requests_do_no_harm() {
     let log = host.folder.read("logs/error.log");
     let ours = log.lines().filter(|line| line.contains("cors:"));
     for line in ours {
+        // What follows is nginx's own, and holds what the client sent.
+        let line = line.split(", client:").next().unwrap();
         assert!(line.bytes().all(|b| (b' '..0x7f).contains(&b)), "{line:?}");
         assert!(line.len() < 1000, "{line}");
     }

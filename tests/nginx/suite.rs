@@ -95,7 +95,9 @@ fn expected(case: &Case, policy: Option<&Table>) -> Expected {
         log: format!(
             "{} {} {} {rule}",
             answer.kind, answer.outcome, answer.reason
-        ),
+        )
+        .trim_end()
+        .to_owned(),
     }
 }
 

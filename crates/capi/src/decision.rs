@@ -1,6 +1,6 @@
 //! Decisions, and what hosts need to carry them out.
 
-use core::{ffi::c_char, mem, ptr};
+use core::{ffi::c_char, ptr};
 
 use libcors_policy::{
     Decision, HeaderName, Lines, Policy, Request, Source, Vary, merge_vary,
@@ -368,13 +368,13 @@ pub const CORS_VARY_EXTRA: usize = 72;
 // The size of every struct is part of the ABI.
 #[cfg(target_pointer_width = "64")]
 const _: () = {
-    assert!(mem::size_of::<cors_request>() == 168);
-    assert!(mem::size_of::<cors_header>() == 56);
-    assert!(mem::size_of::<cors_decision>() == 1000);
+    assert!(size_of::<cors_request>() == 168);
+    assert!(size_of::<cors_header>() == 56);
+    assert!(size_of::<cors_decision>() == 1000);
 };
 #[cfg(target_pointer_width = "32")]
 const _: () = {
-    assert!(mem::size_of::<cors_request>() == 84);
-    assert!(mem::size_of::<cors_header>() == 32);
-    assert!(mem::size_of::<cors_decision>() == 604);
+    assert!(size_of::<cors_request>() == 84);
+    assert!(size_of::<cors_header>() == 32);
+    assert!(size_of::<cors_decision>() == 604);
 };

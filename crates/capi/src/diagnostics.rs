@@ -1,6 +1,6 @@
 //! What was found wrong in a document.
 
-use core::{ffi::CStr, mem};
+use core::ffi::CStr;
 use std::ffi::CString;
 
 use libcors_config::{Diagnostics, Severity};
@@ -191,6 +191,6 @@ pub unsafe extern "C" fn cors_diagnostics_free(
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(mem::size_of::<cors_diagnostic>() == 120);
+const _: () = assert!(size_of::<cors_diagnostic>() == 120);
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(mem::size_of::<cors_diagnostic>() == 68);
+const _: () = assert!(size_of::<cors_diagnostic>() == 68);

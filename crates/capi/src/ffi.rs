@@ -104,9 +104,7 @@ pub(crate) unsafe fn lines<'a>(
     if count == 0 {
         return Ok(CLines(&[]));
     }
-    if data.is_null()
-        || count > isize::MAX as usize / mem::size_of::<cors_str>()
-    {
+    if data.is_null() || count > isize::MAX as usize / size_of::<cors_str>() {
         return Err(CORS_ERR_ARGUMENT);
     }
     // SAFETY: the caller promises `count` strings at `data`.
@@ -142,7 +140,7 @@ pub(crate) unsafe fn request<'a>(
     }
     // SAFETY: every version of the struct starts with its size.
     let size = unsafe { *request.cast::<usize>() };
-    if size != mem::size_of::<cors_request>() {
+    if size != size_of::<cors_request>() {
         // SAFETY: as above.
         unsafe { check_larger(request.cast(), size) }?;
     }
@@ -173,7 +171,7 @@ pub(crate) unsafe fn request<'a>(
 /// `request` must point to `size` readable bytes.
 #[cold]
 unsafe fn check_larger(request: *const u8, size: usize) -> Result<(), i32> {
-    let own = mem::size_of::<cors_request>();
+    let own = size_of::<cors_request>();
     if size < own || isize::try_from(size).is_err() {
         return Err(CORS_ERR_ABI);
     }
@@ -199,7 +197,7 @@ pub(crate) unsafe fn prepare_output<T>(out: *mut T) -> Result<(), i32> {
     }
     // SAFETY: every version of the struct starts with its size.
     let size = unsafe { *out.cast::<usize>() };
-    let own = mem::size_of::<T>();
+    let own = size_of::<T>();
     if size == own {
         return Ok(());
     }

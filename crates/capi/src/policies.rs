@@ -2,7 +2,7 @@
 
 use core::{
     ffi::{CStr, c_char},
-    mem, ptr,
+    ptr,
 };
 use std::{ffi::CString, path::Path, sync::Arc};
 
@@ -256,6 +256,5 @@ pub unsafe extern "C" fn cors_policies_name(
 }
 
 // A policy is handed out as the thin pointer that it is.
-const _: () = assert!(
-    mem::size_of::<*const Policy>() == mem::size_of::<*const cors_policy>()
-);
+const _: () =
+    assert!(size_of::<*const Policy>() == size_of::<*const cors_policy>());

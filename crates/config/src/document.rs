@@ -8,7 +8,7 @@ use crate::{
     layer::{Layer, Scope},
     outcome::{NamedPolicy, Policies},
     source::{Span, excerpt, quote},
-    tree::{Entry, Kind, Table, Value},
+    tree::{Entry, Form, Kind, Table, Value},
 };
 
 /// The most entries that the lists of all policies may have together, those of
@@ -108,13 +108,35 @@ impl Sections {
             if nameless && !table_given {
                 continue;
             }
-            check_name(entry, sink);
-            let path = policy_path(&entry.key);
-            let Some(table) = table(entry, &path, sink) else { continue };
-            let (span, scope) = (entry.key_span, Scope::Policy);
-            let layer = Layer::read(table, span, path, scope, text, sink);
-            self.policies.push((entry.key.to_string(), layer));
+            match &entry.value.kind {
+                Kind::Table(inner) if inner.form == Form::Implicit => {
+                    for inner in &inner.entries {
+                        let name = format!("{}.{}", entry.key, inner.key);
+                        unquoted_dot(&name, inner.key_span, sink);
+                        self.read_policy(inner, name, text, sink);
+                    }
+                }
+                _ => {
+                    check_name(entry, sink);
+                    let name = entry.key.to_string();
+                    self.read_policy(entry, name, text, sink);
+                }
+            }
         }
+    }
+
+    fn read_policy(
+        &mut self,
+        entry: &Entry<'_>,
+        name: String,
+        text: &str,
+        sink: &mut Sink,
+    ) {
+        let path = policy_path(&name);
+        let Some(table) = table(entry, &path, sink) else { return };
+        let (span, scope) = (entry.key_span, Scope::Policy);
+        let layer = Layer::read(table, span, path, scope, text, sink);
+        self.policies.push((name, layer));
     }
 
     /// Judges what only the defaults and a policy together say.
@@ -231,6 +253,16 @@ fn check_name(entry: &Entry<'_>, sink: &mut Sink) {
             ),
         };
         Report::new(policy_path(name), message).hint(mend_name(name))
+    });
+}
+
+/// Reports a name with a dot, which TOML takes for two keys.
+fn unquoted_dot(name: &str, span: Span, sink: &mut Sink) {
+    sink.add(&codes::POLICY_NAME, span, || {
+        let path = policy_path(name);
+        let message = "the name of a policy stands in quotes if it has a dot";
+        let hint = format!("write [{path}]");
+        Report::new(path, message).hint(Some(hint))
     });
 }
 

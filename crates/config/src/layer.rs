@@ -8,6 +8,7 @@ use crate::{
     diagnostic::{Report, Sink},
     keys::{self, KEYS, nearest},
     lists::{self, Name},
+    mend::mend_entries,
     origins::{self, Origin},
     source::{Span, quote},
     spec::{Disallowed, Flag, Mode, Preflight, UpstreamHeaders, Words},
@@ -313,26 +314,13 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// The elements of a list; whether all of the value could be used.
-    fn elements(&mut self, of: &str) -> (&'r [Value<'r>], bool)
-    where
-        'r: 'r,
-    {
+    fn elements(&mut self, of: &str) -> (&'r [Value<'r>], bool) {
         let value = &self.entry.value;
         match &value.kind {
             Kind::Array(values) => (values, true),
             kind => {
                 let hint = match kind {
-                    Kind::String(text) => Some(match &**text {
-                        "" => "write []".to_owned(),
-                        text => {
-                            let parts = text
-                                .split([',', ' '])
-                                .filter(|part| !part.is_empty())
-                                .map(|part| format!("{part:?}"));
-                            let parts: Vec<String> = parts.take(20).collect();
-                            format!("write [{}]", parts.join(", "))
-                        }
-                    }),
+                    Kind::String(text) => list_form(text, of == "origins"),
                     _ => None,
                 };
                 let expected = format!("a list of {of}");
@@ -500,6 +488,22 @@ fn words<T: Words>() -> String {
         Some((last, others)) => format!("{} or {last}", others.join(", ")),
         None => String::new(),
     }
+}
+
+/// A string that should have been a list, as one.
+fn list_form(text: &str, origins: bool) -> Option<String> {
+    if text.len() > 400 {
+        return None;
+    }
+    if let Some(entries) = mend_entries(text).filter(|_| origins) {
+        return Some(format!("write [{}]", entries.join(", ")));
+    }
+    let parts: Vec<String> = text
+        .split([',', ' '])
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("\"{part}\""))
+        .collect();
+    Some(format!("write [{}]", parts.join(", ")))
 }
 
 fn meant_word<T: Words>(text: &str) -> Option<String> {

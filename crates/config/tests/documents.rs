@@ -52,9 +52,9 @@ max_ages = 600
     let expected = [
         ("E0401", 2, 11, "\"2 days\""),
         ("E0211", 6, 27, "\u{fc}.example"),
-        ("E0209", 6, 61, "/x"),
+        ("E0209", 6, 57, "/x"),
         ("E0205", 7, 14, "B.example"),
-        ("E0109", 7, 25, "7"),
+        ("E0109", 7, 26, "7"),
         ("E0303", 8, 18, "\"put\""),
         ("E0404", 9, 13, "\"forwrd\""),
         ("E0108", 10, 1, "max_ages"),
@@ -89,11 +89,11 @@ fn json_gets_the_same_treatment() {
                 \"allow_orgins\": [], \"max_age\": null\n}}}";
     let found = places(text);
     let expected: Vec<_> = [
-        ("E0205", 3, 29, "A.example"),
+        ("E0205", 3, 30, "A.example"),
         // A string with an escape sequence is meant as a whole.
-        ("E0209", 3, 41, "\"\\u0068ttps://b.example/\""),
+        ("E0209", 3, 42, "\"\\u0068ttps://b.example/\""),
         ("E0108", 4, 3, "\"allow_orgins\""),
-        ("E0109", 4, 33, "null"),
+        ("E0109", 4, 34, "null"),
     ]
     .map(|(c, l, k, t)| (c, l, k, t.to_owned()))
     .into();
@@ -148,6 +148,7 @@ fn hints_can_be_pasted() {
         ("allow_credentials = \"yes\"", "write true"),
         ("mode = \"reprot\"", "write \"report\""),
         ("dangerously_allow = [\"nul_origin\"]", "write \"null_origin\""),
+        ("self_origins = \"A.example\"", "write [\"https://a.example\"]"),
         ("allow_methods = \"PUT, PATCH\"", "write [\"PUT\", \"PATCH\"]"),
         ("allow_methods = [\"PUT, PATCH\"]", "write \"PUT\", \"PATCH\""),
     ] {
@@ -383,11 +384,15 @@ fn names_of_policies() {
     }
     let good = run("[policy.\"v1.api\"]\nallow_origins = []\n");
     assert!(good.policies.unwrap().get("v1.api").is_some());
-    let dotted = only(
-        "[policy.v1.api]\nallow_origins = []\n[policy.a]\n\
-                       allow_origins = [1]\n",
+    let dotted = problems(
+        "[policy.v1.api]\nallow_origins = [1]\n[policy.a]\n\
+         allow_origins = []\n",
     );
-    assert_eq!(dotted.code, "E0109");
+    let codes: Vec<&str> = dotted.iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["E0111", "E0109"]);
+    let hint = dotted[0].hint.as_deref();
+    assert_eq!(hint, Some("write [policy.\"v1.api\"]"));
+    assert_eq!(dotted[1].key_path, "policy.\"v1.api\".allow_origins[0]");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub fn request_bytes(method: &[u8], path: &str, lines: &[Line]) -> Vec<u8> {
     let mut bytes = [method, b" ", path.as_bytes(), b" HTTP/1.1\r\n"].concat();
     let host = |line: &Line| line.0.eq_ignore_ascii_case(b"host");
     if !lines.iter().any(host) {
-        bytes.extend_from_slice(b"Host: api.example.com\r\n");
+        bytes.extend_from_slice(b"Host: host.invalid\r\n");
     }
     for (name, value) in lines {
         bytes.extend_from_slice(&[name, b": ".as_slice(), value].concat());
