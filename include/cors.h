@@ -89,8 +89,8 @@
  *
  * and, to link the library in, with
  *
- *     cc example.c $(pkg-config --cflags libcors) -Wl,-Bstatic -lcors \
- *         -Wl,-Bdynamic $(pkg-config --static --libs libcors)
+ *     cc example.c $(pkg-config --cflags --libs-only-L libcors) \
+ *         -l:libcors.a $(pkg-config --variable=static_libs libcors)
  *
  * A server has more to carry out than this prints: cors_decision lists the
  * four steps.
@@ -132,9 +132,10 @@
  * dlclose(), when nothing of it is in use.
  *
  * A bug in the library ends in CORS_ERR_INTERNAL, not in the death of the
- * process; a message about it goes to standard error. Memory that runs out
- * ends the process, but deciding needs none. No C++ exception and no longjmp()
- * may pass through a function of the library.
+ * process; a message about it goes to standard error, with a trace if
+ * RUST_BACKTRACE asks for one. Memory that runs out ends the process, but
+ * deciding needs none. No C++ exception and no longjmp() may pass through a
+ * function of the library.
  *
  *
  * VERSIONS
@@ -380,11 +381,12 @@ typedef struct cors_diagnostic {
     size_t size;
     /** CORS_SEVERITY_... Treat an unknown one as CORS_SEVERITY_NOTE. */
     uint32_t severity;
-    /** The line, counted from 1; 0 if there is no place. */
-    uint32_t line;
     /**
-     * The column in Unicode scalar values, counted from 1; 0 if there is none.
+     * The line, counted from 1. What concerns no line in particular, such as a
+     * file that cannot be read, is at line 1 and column 1.
      */
+    uint32_t line;
+    /** The column in Unicode scalar values, counted from 1. */
     uint32_t column;
     /** 0 in this version. */
     uint32_t reserved;
@@ -681,7 +683,8 @@ typedef struct cors_decision {
 /**
  * cors_decide decides a request.
  *
- * request and decision must have their size set. A NULL policy is that of a name
+ * request and decision must have their size set. Of a request without Origin
+ * nothing else is looked at, so that it need not be filled in. A NULL policy is that of a name
  * which does not exist: it closes, with CORS_REASON_NO_POLICY.
  *
  * A request that is not allowed is no error: it is a decision with a reason. On
@@ -705,11 +708,15 @@ int32_t cors_decide(const struct cors_policy *policy,
  * ======================
  */
 
+/** The length of the shortest name for which cors_header_owned() returns 1. */
+#define CORS_OWNED_MIN 19
+
 /**
  * cors_header_owned returns 1 if a response header is to be removed before the
  * headers of a decision are set, and else 0.
  *
- * The name may be in any case. Ask for every header of the response.
+ * The name may be in any case. Ask for every header of the response; one whose
+ * name is shorter than CORS_OWNED_MIN need not be asked for.
  */
 CORS_API
 int32_t cors_header_owned(const struct cors_decision *decision,

@@ -23,6 +23,18 @@
 #define NGX_HTTP_CORS_VARY_LINES 8
 
 
+/* the lengths of the names that ngx_http_cors_request_field() knows, as bits */
+
+#define NGX_HTTP_CORS_LENGTHS                                                 \
+    (((uint64_t) 1 << (sizeof("origin") - 1))                                 \
+     | ((uint64_t) 1 << (sizeof("upgrade") - 1))                              \
+     | ((uint64_t) 1 << (sizeof("sec-fetch-site") - 1))                       \
+     | ((uint64_t) 1 << (sizeof("access-control-request-method") - 1))        \
+     | ((uint64_t) 1 << (sizeof("access-control-request-headers") - 1))       \
+     | ((uint64_t) 1                                                          \
+        << (sizeof("access-control-request-private-network") - 1)))
+
+
 /* a policy as a "cors" directive names it */
 
 typedef struct {
@@ -84,8 +96,8 @@ static ngx_int_t ngx_http_cors_set_vary(ngx_http_request_t *r,
     cors_decision *d, cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first);
 static ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
 
-static ngx_http_cors_ctx_t *ngx_http_cors_evaluate(ngx_http_request_t *r,
-    ngx_uint_t final);
+static ngx_inline ngx_http_cors_ctx_t *ngx_http_cors_evaluate(
+    ngx_http_request_t *r, ngx_uint_t final);
 static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r);
 static ngx_http_cors_ctx_t *ngx_http_cors_get_ctx(ngx_http_request_t *r);
 static ngx_http_cors_ctx_t *ngx_http_cors_create_ctx(ngx_http_request_t *r);
@@ -95,11 +107,12 @@ static ngx_int_t ngx_http_cors_find_policy(ngx_http_request_t *r,
     ngx_http_cors_ref_t *ref, ngx_str_t *name, const cors_policy **policy);
 static const cors_policy *ngx_http_cors_get_policy(
     ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name);
+static ngx_uint_t ngx_http_cors_has_origin(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cors_fill_request(ngx_http_request_t *r,
     cors_request *req, cors_str *first);
 static ngx_int_t ngx_http_cors_collect(ngx_http_request_t *r,
     cors_lines *field, ngx_uint_t type);
-static ngx_uint_t ngx_http_cors_request_field(ngx_table_elt_t *h);
+static ngx_inline ngx_uint_t ngx_http_cors_request_field(ngx_table_elt_t *h);
 static void ngx_http_cors_cleanup(void *data);
 
 static ngx_int_t ngx_http_cors_variable(ngx_http_request_t *r,
@@ -257,6 +270,8 @@ static ngx_http_variable_t  ngx_http_cors_vars[] = {
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+static cors_request  ngx_http_cors_no_origin = { .size = sizeof(cors_request) };
 
 
 static ngx_int_t
@@ -427,6 +442,7 @@ ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
             if (h->key.len == sizeof("Vary") - 1) {
 
                 if (d->vary == 0
+                    || ngx_tolower(h->key.data[0]) != 'v'
                     || ngx_strncasecmp(h->key.data, (u_char *) "Vary",
                                        sizeof("Vary") - 1)
                        != 0)
@@ -460,6 +476,7 @@ ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
             }
 
             if (!keep
+                && h->key.len >= CORS_OWNED_MIN
                 && cors_header_owned(d, (const char *) h->key.data,
                                      h->key.len))
             {
@@ -589,15 +606,23 @@ ngx_http_cors_push(ngx_http_request_t *r)
  * made again if the policy, or its name, is another by then.
  */
 
-static ngx_http_cors_ctx_t *
+static ngx_inline ngx_http_cors_ctx_t *
 ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
 {
-    ngx_http_cors_ctx_t  *ctx;
+    ngx_http_cors_ctx_t       *ctx;
+    ngx_http_cors_loc_conf_t  *clcf;
 
-    ctx = ngx_http_cors_choose(r);
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
 
-    if (ctx == NULL || ctx == NGX_CONF_ERROR) {
-        return ctx;
+    /* most requests stay in one location */
+
+    if (ctx == NULL || ctx->ref != clcf->ref) {
+        ctx = ngx_http_cors_choose(r);
+
+        if (ctx == NULL || ctx == NGX_CONF_ERROR) {
+            return ctx;
+        }
     }
 
     if (!ctx->decided
@@ -720,7 +745,7 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
     size_t              size;
     int32_t             status;
     cors_str            first[NGX_HTTP_CORS_OTHER];
-    cors_request        req;
+    cors_request        full, *req;
     cors_decision       d;
     const cors_policy  *policy;
 
@@ -741,13 +766,23 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (ngx_http_cors_fill_request(r, &req, first) != NGX_OK) {
-        return NGX_ERROR;
+    if (ngx_http_cors_has_origin(r)) {
+        req = &full;
+
+        if (ngx_http_cors_fill_request(r, req, first) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+    } else {
+
+        /* then the library looks at nothing else */
+
+        req = &ngx_http_cors_no_origin;
     }
 
     d.size = sizeof(cors_decision);
 
-    status = cors_decide(policy, &req, &d);
+    status = cors_decide(policy, req, &d);
 
     if (status != CORS_OK) {
 
@@ -852,69 +887,139 @@ ngx_http_cors_get_policy(ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name)
 }
 
 
+static ngx_uint_t
+ngx_http_cors_has_origin(ngx_http_request_t *r)
+{
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *last;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+        last = h + part->nelts;
+
+        for ( /* void */ ; h < last; h++) {
+            if (h->key.len == sizeof("origin") - 1
+                && ngx_memcmp(h->lowcase_key, "origin", sizeof("origin") - 1)
+                   == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 static ngx_int_t
 ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
     cors_str *first)
 {
-    u_char            *p, *last;
-    ngx_uint_t         i, type;
-    cors_lines        *fields[NGX_HTTP_CORS_OTHER], site;
-    ngx_list_part_t   *part;
-    ngx_table_elt_t   *h;
+    u_char           *p, *last;
+    cors_lines       *field, site;
+    ngx_uint_t        i, type, several;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
 
-    ngx_memzero(req, sizeof(cors_request));
-    ngx_memzero(&site, sizeof(cors_lines));
+    *req = ngx_http_cors_no_origin;
 
-    req->size = sizeof(cors_request);
-
-    fields[NGX_HTTP_CORS_ORIGIN] = &req->origin;
-    fields[NGX_HTTP_CORS_REQUEST_METHOD] = &req->request_method;
-    fields[NGX_HTTP_CORS_REQUEST_HEADERS] = &req->request_headers;
-    fields[NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK] =
-                                               &req->request_private_network;
-    fields[NGX_HTTP_CORS_UPGRADE] = &req->upgrade;
-    fields[NGX_HTTP_CORS_SEC_FETCH_SITE] = &site;
+    site.count = 0;
+    several = 0;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
 
         for (i = 0; i < part->nelts; i++) {
-            type = ngx_http_cors_request_field(&h[i]);
 
-            if (type == NGX_HTTP_CORS_OTHER) {
+            /* most fields of a request have other lengths */
+
+            if (h[i].key.len >= 64
+                || ((NGX_HTTP_CORS_LENGTHS >> h[i].key.len) & 1) == 0)
+            {
                 continue;
             }
 
-            if (fields[type]->count++ == 0) {
-                first[type].data = (const char *) h[i].value.data;
-                first[type].len = h[i].value.len;
-                fields[type]->lines = &first[type];
+            type = ngx_http_cors_request_field(&h[i]);
+
+            switch (type) {
+
+            case NGX_HTTP_CORS_ORIGIN:
+                field = &req->origin;
+                break;
+
+            case NGX_HTTP_CORS_REQUEST_METHOD:
+                field = &req->request_method;
+                break;
+
+            case NGX_HTTP_CORS_REQUEST_HEADERS:
+                field = &req->request_headers;
+                break;
+
+            case NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK:
+                field = &req->request_private_network;
+                break;
+
+            case NGX_HTTP_CORS_UPGRADE:
+                field = &req->upgrade;
+                break;
+
+            case NGX_HTTP_CORS_SEC_FETCH_SITE:
+                field = &site;
+                break;
+
+            default:
+                continue;
             }
+
+            if (field->count++) {
+                several = 1;
+                continue;
+            }
+
+            first[type].data = (const char *) h[i].value.data;
+            first[type].len = h[i].value.len;
+            field->lines = &first[type];
         }
     }
 
-    for (type = 0; type < NGX_HTTP_CORS_OTHER; type++) {
-        if (fields[type]->count > 1
-            && ngx_http_cors_collect(r, fields[type], type) != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+    if (several
+        && (ngx_http_cors_collect(r, &req->origin, NGX_HTTP_CORS_ORIGIN)
+            != NGX_OK
+            || ngx_http_cors_collect(r, &req->request_method,
+                                     NGX_HTTP_CORS_REQUEST_METHOD)
+               != NGX_OK
+            || ngx_http_cors_collect(r, &req->request_headers,
+                                     NGX_HTTP_CORS_REQUEST_HEADERS)
+               != NGX_OK
+            || ngx_http_cors_collect(r, &req->request_private_network,
+                                     NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK)
+               != NGX_OK
+            || ngx_http_cors_collect(r, &req->upgrade, NGX_HTTP_CORS_UPGRADE)
+               != NGX_OK))
+    {
+        return NGX_ERROR;
     }
 
     if (site.count) {
         req->sec_fetch_site = site.lines[0];
     }
 
-    /* an error page changes r->method_name, but not the request line */
+    req->method.data = (const char *) r->method_name.data;
+    req->method.len = r->method_name.len;
 
-    p = r->request_line.data;
-    last = p + r->request_line.len;
+    if (r->internal) {
 
-    req->method.data = (const char *) p;
+        /* an error page changes the method, but not the request line */
 
-    while (p < last && *p != ' ') { p++; }
+        p = r->request_line.data;
+        last = p + r->request_line.len;
 
-    req->method.len = p - r->request_line.data;
+        req->method.data = (const char *) p;
+
+        while (p < last && *p != ' ') { p++; }
+
+        req->method.len = p - r->request_line.data;
+    }
 
 #if (NGX_HTTP_SSL)
     if (r->connection->ssl) {
@@ -954,6 +1059,10 @@ ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
 
+    if (field->count < 2) {
+        return NGX_OK;
+    }
+
     line = ngx_palloc(r->pool, field->count * sizeof(cors_str));
     if (line == NULL) {
         return NGX_ERROR;
@@ -977,53 +1086,41 @@ ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
 }
 
 
-static ngx_uint_t
+#define ngx_http_cors_is(h, name, type)                                       \
+    (ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0                \
+     ? (type) : NGX_HTTP_CORS_OTHER)
+
+
+static ngx_inline ngx_uint_t
 ngx_http_cors_request_field(ngx_table_elt_t *h)
 {
-    char        *name;
-    ngx_uint_t   type;
-
     switch (h->key.len) {
 
     case sizeof("origin") - 1:
-        name = "origin";
-        type = NGX_HTTP_CORS_ORIGIN;
-        break;
+        return ngx_http_cors_is(h, "origin", NGX_HTTP_CORS_ORIGIN);
 
     case sizeof("upgrade") - 1:
-        name = "upgrade";
-        type = NGX_HTTP_CORS_UPGRADE;
-        break;
+        return ngx_http_cors_is(h, "upgrade", NGX_HTTP_CORS_UPGRADE);
 
     case sizeof("sec-fetch-site") - 1:
-        name = "sec-fetch-site";
-        type = NGX_HTTP_CORS_SEC_FETCH_SITE;
-        break;
+        return ngx_http_cors_is(h, "sec-fetch-site",
+                                NGX_HTTP_CORS_SEC_FETCH_SITE);
 
     case sizeof("access-control-request-method") - 1:
-        name = "access-control-request-method";
-        type = NGX_HTTP_CORS_REQUEST_METHOD;
-        break;
+        return ngx_http_cors_is(h, "access-control-request-method",
+                                NGX_HTTP_CORS_REQUEST_METHOD);
 
     case sizeof("access-control-request-headers") - 1:
-        name = "access-control-request-headers";
-        type = NGX_HTTP_CORS_REQUEST_HEADERS;
-        break;
+        return ngx_http_cors_is(h, "access-control-request-headers",
+                                NGX_HTTP_CORS_REQUEST_HEADERS);
 
     case sizeof("access-control-request-private-network") - 1:
-        name = "access-control-request-private-network";
-        type = NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK;
-        break;
+        return ngx_http_cors_is(h, "access-control-request-private-network",
+                                NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK);
 
     default:
         return NGX_HTTP_CORS_OTHER;
     }
-
-    if (ngx_memcmp(h->lowcase_key, name, h->key.len) != 0) {
-        return NGX_HTTP_CORS_OTHER;
-    }
-
-    return type;
 }
 
 

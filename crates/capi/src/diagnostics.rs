@@ -30,9 +30,10 @@ pub struct cors_diagnostic {
     pub size: usize,
     /// CORS_SEVERITY_... Treat an unknown one as CORS_SEVERITY_NOTE.
     pub severity: u32,
-    /// The line, counted from 1; 0 if there is no place.
+    /// The line, counted from 1. What concerns no line in particular, such as a
+    /// file that cannot be read, is at line 1 and column 1.
     pub line: u32,
-    /// The column in Unicode scalar values, counted from 1; 0 if there is none.
+    /// The column in Unicode scalar values, counted from 1.
     pub column: u32,
     /// 0 in this version.
     pub reserved: u32,

@@ -4,7 +4,7 @@
 use core::{ffi::c_char, mem, ptr, slice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use libcors_policy::{Lines, Request};
+use libcors_policy::{Ask, Lines};
 
 use crate::{
     status::{CORS_ERR_ABI, CORS_ERR_ARGUMENT},
@@ -40,23 +40,11 @@ pub(crate) unsafe fn bytes<'a>(
     data: *const c_char,
     len: usize,
 ) -> Result<&'a [u8], i32> {
-    if len == 0 {
-        return Ok(&[]);
+    match is_bad(data, len) {
+        true => Err(CORS_ERR_ARGUMENT),
+        // SAFETY: the caller promises `len` bytes at `data`.
+        false => Ok(unsafe { good_slice(data.cast(), len) }),
     }
-    if data.is_null() || isize::try_from(len).is_err() {
-        return Err(CORS_ERR_ARGUMENT);
-    }
-    // SAFETY: the caller promises `len` bytes at `data`.
-    Ok(unsafe { slice::from_raw_parts(data.cast(), len) })
-}
-
-/// # Safety
-///
-/// As for [`bytes`].
-#[inline]
-pub(crate) unsafe fn str_bytes<'a>(string: cors_str) -> Result<&'a [u8], i32> {
-    // SAFETY: the caller promises it.
-    unsafe { bytes(string.data, string.len) }
 }
 
 /// A slice as C sees it.
@@ -77,10 +65,12 @@ impl<'a> Lines<'a> for CLines<'a> {
 
     #[inline]
     fn line(self, index: usize) -> &'a [u8] {
-        let line = self.0.get(index).copied();
-        // SAFETY: `lines` checked this string, which the caller keeps unchanged.
-        line.and_then(|line| unsafe { str_bytes(line) }.ok())
-            .unwrap_or_default()
+        match self.0.get(index) {
+            // SAFETY: the string was checked, and the caller keeps it
+            // unchanged.
+            Some(line) => unsafe { good_bytes(*line) },
+            None => &[],
+        }
     }
 }
 
@@ -101,31 +91,132 @@ pub(crate) unsafe fn lines<'a>(
     data: *const cors_str,
     count: usize,
 ) -> Result<CLines<'a>, i32> {
-    if count == 0 {
-        return Ok(CLines(&[]));
+    match is_bad_field(cors_lines { lines: data, count }) {
+        true => Err(CORS_ERR_ARGUMENT),
+        // SAFETY: the caller promises `count` strings at `data`.
+        false => Ok(CLines(unsafe { good_slice(data, count) })),
     }
-    if data.is_null() || count > isize::MAX as usize / size_of::<cors_str>() {
-        return Err(CORS_ERR_ARGUMENT);
-    }
-    // SAFETY: the caller promises `count` strings at `data`.
-    let lines: &'a [cors_str] = unsafe { slice::from_raw_parts(data, count) };
-    for line in lines {
-        // SAFETY: the caller promises that each is a string.
-        unsafe { str_bytes(*line) }?;
-    }
-    Ok(CLines(lines))
+}
+
+/// Whether a pointer and its count cannot be a slice.
+#[inline]
+fn is_bad<T>(data: *const T, count: usize) -> bool {
+    // Most strings and fields of a request are empty.
+    count != 0
+        && (data.is_null() || count > isize::MAX as usize / size_of::<T>())
+}
+
+/// The bytes of a string that is not bad.
+///
+/// # Safety
+///
+/// As for [`bytes`], and [`is_bad`] must have said that it is not.
+#[inline]
+unsafe fn good_bytes<'a>(string: cors_str) -> &'a [u8] {
+    // SAFETY: the caller promises it.
+    unsafe { good_slice(string.data.cast(), string.len) }
 }
 
 /// # Safety
 ///
-/// As for [`lines`].
+/// `data` must point to `count` values that live and stay unchanged for `'a`, or
+/// be NULL with a `count` of 0.
 #[inline]
-unsafe fn field<'a>(field: cors_lines) -> Result<CLines<'a>, i32> {
+unsafe fn good_slice<'a, T>(data: *const T, count: usize) -> &'a [T] {
+    let data = match data.is_null() {
+        true => ptr::NonNull::<T>::dangling().as_ptr().cast_const(),
+        false => data,
+    };
     // SAFETY: the caller promises it.
-    unsafe { lines(field.lines, field.count) }
+    unsafe { slice::from_raw_parts(data, count) }
 }
 
-/// A request, converted.
+/// Whether the lines of a field, or any of them, are bad.
+#[inline]
+fn is_bad_field(field: cors_lines) -> bool {
+    is_bad(field.lines, field.count)
+        || (0..field.count).any(|i| {
+            // SAFETY: the caller of whatever function we are in promises `count`
+            // strings.
+            let line = unsafe { *field.lines.add(i) };
+            is_bad(line.data, line.len)
+        })
+}
+
+/// A request whose strings and lines are not bad. It is read where it lies, so
+/// that nothing is copied that a decision does not ask for.
+#[derive(Clone, Copy)]
+pub(crate) struct CRequest<'a>(&'a cors_request);
+
+macro_rules! fields {
+    ($($lines:ident)* ; $($strings:ident)*) => {
+        impl<'a> Ask<'a> for CRequest<'a> {
+            type Lines = CLines<'a>;
+            $(
+                #[inline]
+                fn $lines(self) -> CLines<'a> {
+                    let field = self.0.$lines;
+                    // SAFETY: `request` checked this field, which the caller
+                    // keeps unchanged.
+                    CLines(unsafe { good_slice(field.lines, field.count) })
+                }
+            )*
+            $(
+                #[inline]
+                fn $strings(self) -> &'a [u8] {
+                    // SAFETY: as above.
+                    unsafe { good_bytes(self.0.$strings) }
+                }
+            )*
+        }
+
+        /// Whether any string or field is bad.
+        #[inline]
+        fn is_bad_request(raw: &cors_request) -> bool {
+            false
+                $( || is_bad_field(raw.$lines) )*
+                $( || is_bad(raw.$strings.data, raw.$strings.len) )*
+        }
+    };
+}
+
+fields!(
+    origin request_method request_headers request_private_network upgrade;
+    method protocol scheme host sec_fetch_site
+);
+
+/// A request of nothing.
+static NOTHING: Nothing = {
+    const STR: cors_str = cors_str { data: ptr::null(), len: 0 };
+    const LINES: cors_lines = cors_lines { lines: ptr::null(), count: 0 };
+    Nothing(cors_request {
+        size: size_of::<cors_request>(),
+        method: STR,
+        origin: LINES,
+        request_method: LINES,
+        request_headers: LINES,
+        request_private_network: LINES,
+        upgrade: LINES,
+        protocol: STR,
+        scheme: STR,
+        host: STR,
+        sec_fetch_site: STR,
+    })
+};
+
+struct Nothing(cors_request);
+
+// SAFETY: there is nothing behind its pointers.
+unsafe impl Sync for Nothing {}
+
+impl CRequest<'static> {
+    /// A request of nothing, in place of one that cannot be read.
+    pub(crate) fn nothing() -> CRequest<'static> {
+        CRequest(&NOTHING.0)
+    }
+}
+
+/// A request, checked.
 ///
 /// # Safety
 ///
@@ -134,7 +225,7 @@ unsafe fn field<'a>(field: cors_lines) -> Result<CLines<'a>, i32> {
 #[inline]
 pub(crate) unsafe fn request<'a>(
     request: *const cors_request,
-) -> Result<Request<'a, CLines<'a>>, i32> {
+) -> Result<CRequest<'a>, i32> {
     if request.is_null() {
         return Err(CORS_ERR_ARGUMENT);
     }
@@ -146,20 +237,9 @@ pub(crate) unsafe fn request<'a>(
     }
     // SAFETY: the struct is at least as large as ours.
     let raw = unsafe { &*request };
-    // SAFETY: the caller promises that all strings and lines are valid.
-    unsafe {
-        Ok(Request {
-            method: str_bytes(raw.method)?,
-            origin: field(raw.origin)?,
-            request_method: field(raw.request_method)?,
-            request_headers: field(raw.request_headers)?,
-            request_private_network: field(raw.request_private_network)?,
-            upgrade: field(raw.upgrade)?,
-            protocol: str_bytes(raw.protocol)?,
-            scheme: str_bytes(raw.scheme)?,
-            host: str_bytes(raw.host)?,
-            sec_fetch_site: str_bytes(raw.sec_fetch_site)?,
-        })
+    match is_bad_request(raw) {
+        true => Err(CORS_ERR_ARGUMENT),
+        false => Ok(CRequest(raw)),
     }
 }
 

@@ -141,7 +141,7 @@ fn decide(policy: *const cors_policy, asked: &naive::Request) -> Answer {
         None => cors_str { data: ptr::null(), len: 0 },
     };
     let request = cors_request {
-        size: mem::size_of::<cors_request>(),
+        size: size_of::<cors_request>(),
         method: to_str(&asked.method),
         origin: lines(0),
         request_method: lines(1),
@@ -159,12 +159,8 @@ fn decide(policy: *const cors_policy, asked: &naive::Request) -> Answer {
     // SAFETY: all bytes are written, and the size is right; the request is valid.
     let mut decision = unsafe {
         let out: *mut cors_decision = decision.as_mut_ptr();
-        ptr::write_bytes(
-            out.cast::<u8>(),
-            0xa5,
-            mem::size_of::<cors_decision>(),
-        );
-        (&raw mut (*out).size).write(mem::size_of::<cors_decision>());
+        ptr::write_bytes(out.cast::<u8>(), 0xa5, size_of::<cors_decision>());
+        (&raw mut (*out).size).write(size_of::<cors_decision>());
         assert_eq!((library.decide)(policy, &request, out), CORS_OK);
         decision.assume_init()
     };

@@ -37,9 +37,10 @@ struct Headers<'a, L>(Decision<'a, L>);
 
 impl<'a, L: Lines<'a>> Serialize for Headers<'a, L> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let set = self.0.headers().map(|header| {
-            (header.name().as_str(), text(header.value()))
-        });
+        let set = self
+            .0
+            .headers()
+            .map(|header| (header.name().as_str(), text(header.value())));
         let names: Vec<&str> = self.0.vary().names().collect();
         let vary = match names.is_empty() {
             true => None,

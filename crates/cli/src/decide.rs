@@ -19,8 +19,8 @@ use crate::{
     failure::Failure, terminal::Terminal,
 };
 
-/// The most bytes of a line. More is no request that a server takes.
-const MAX_LINE: usize = 1 << 20;
+/// The most bytes of a line: 8 MiB. More is no request that a server takes.
+const MAX_LINE: usize = 8 << 20;
 
 /// How much is read, and roughly how much is written, at a time.
 const CHUNK: usize = 64 << 10;
@@ -35,7 +35,6 @@ pub(crate) fn run(args: &DecideArgs, terminal: Terminal) -> Status {
     let chosen = Chosen::load(&args.policy, terminal)?;
     let mut decider = Decider {
         policy: chosen.policy()?,
-        // Standard output would be flushed at each line, whoever reads it.
         output: io::stdout().lock(),
         pending: Vec::with_capacity(2 * CHUNK),
         line: 0,
@@ -55,7 +54,7 @@ struct Decider<'p, W> {
 
 impl<W: Write> Decider<'_, W> {
     fn run(&mut self, mut input: impl Read) -> Result<(), Failure> {
-        let mut buffer = vec![0; MAX_LINE + CHUNK];
+        let mut buffer = vec![0; 2 * CHUNK];
         // What the buffer holds of a line that is not complete.
         let mut held = 0;
         // Whether that line is too long, and was answered.
@@ -63,8 +62,11 @@ impl<W: Write> Decider<'_, W> {
         loop {
             // No complete line waits.
             self.flush()?;
-            let end = (held + CHUNK).min(buffer.len());
-            let read = match input.read(&mut buffer[held..end]) {
+            // Grows for long lines only, to twice the longest at most.
+            if buffer.len() < held + CHUNK {
+                buffer.resize(2 * held, 0);
+            }
+            let read = match input.read(&mut buffer[held..held + CHUNK]) {
                 Ok(0) => break,
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -115,10 +117,7 @@ impl<W: Write> Decider<'_, W> {
                     Some(policy) => policy.decide(&request),
                     None => Policy::decide_without_policy(&request),
                 };
-                serde_json::to_writer(
-                    &mut self.pending,
-                    &Answer::new(decision),
-                )
+                serde_json::to_writer(&mut self.pending, &Answer::new(decision))
             }
             Err(message) => {
                 self.malformed = true;
@@ -144,11 +143,7 @@ impl<W: Write> Decider<'_, W> {
 }
 
 fn newline(bytes: &[u8]) -> Option<usize> {
-    // The standard library's search for one byte is the fast one.
-    io::BufRead::skip_until(&mut &bytes[..], b'\n')
-        .ok()
-        .filter(|&read| read > 0 && bytes[read - 1] == b'\n')
-        .map(|read| read - 1)
+    bytes.iter().position(|&byte| byte == b'\n')
 }
 
 #[derive(Serialize)]
@@ -210,9 +205,7 @@ impl<'a> Fields<'a> {
             origin: FieldLines(&self.origin),
             request_method: FieldLines(&self.request_method),
             request_headers: FieldLines(&self.request_headers),
-            request_private_network: FieldLines(
-                &self.request_private_network,
-            ),
+            request_private_network: FieldLines(&self.request_private_network),
             upgrade: FieldLines(&self.upgrade),
             protocol: FieldLines(&self.protocol).line(0),
             scheme: FieldLines(&self.scheme).line(0),
@@ -239,16 +232,22 @@ fn read(line: &[u8]) -> Result<Fields<'_>, String> {
     if line.len() > MAX_LINE {
         return Err(format!("the line is longer than {MAX_LINE} bytes"));
     }
+    if line.trim_ascii().is_empty() {
+        return Err(format!("the line is empty; write {EXAMPLE}"));
+    }
     serde_json::from_slice(line).map_err(|error| {
-        let place =
-            format!(" at line {} column {}", error.line(), error.column());
+        let column = error.column();
+        let place = format!(" at line {} column {column}", error.line());
         let text = error.to_string();
-        match text.strip_suffix(&place) {
-            Some(text) => format!("column {}: {text}", error.column()),
-            None => text,
+        let text = text.strip_suffix(&place).unwrap_or(&text);
+        match column {
+            0 => text.to_owned(),
+            _ => format!("column {column}: {text}"),
         }
     })
 }
+
+const EXAMPLE: &str = r#"an object such as {"method": "GET", "headers": [["Origin", "https://a.example"]]}"#;
 
 impl<'de> Deserialize<'de> for Fields<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -262,9 +261,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     type Value = Fields<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            r#"an object such as {"method": "GET", "headers": [["Origin", "https://a.example"]]}"#,
-        )
+        f.write_str(EXAMPLE)
     }
 
     fn visit_map<A: MapAccess<'de>>(
@@ -312,7 +309,10 @@ struct HeadersSeed<'f, 'de>(&'f mut Fields<'de>);
 impl<'de> de::DeserializeSeed<'de> for HeadersSeed<'_, 'de> {
     type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        from: D,
+    ) -> Result<(), D::Error> {
         from.deserialize_seq(self)
     }
 }

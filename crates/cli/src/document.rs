@@ -8,9 +8,7 @@ use std::{
 
 use libcors_config::{Format, MAX_LEN, NamedPolicy, Outcome, Policies};
 
-use crate::{
-    args::PolicyArgs, failure::Failure, problems, terminal::Terminal,
-};
+use crate::{args::PolicyArgs, failure::Failure, problems, terminal::Terminal};
 
 /// A document with its text, which excerpts are taken from.
 #[derive(Debug)]
@@ -39,8 +37,7 @@ impl Document {
         let name = path.to_string_lossy().into_owned();
         Ok(match File::open(path).and_then(read) {
             Ok(text) => {
-                let outcome =
-                    libcors_config::parse(&text, &name, Format::Auto);
+                let outcome = libcors_config::parse(&text, &name, Format::Auto);
                 Document { name, text, outcome }
             }
             // Fails in the same way, and says so as a diagnostic.

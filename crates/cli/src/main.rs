@@ -14,7 +14,6 @@ mod document;
 mod explain;
 mod failure;
 mod man;
-mod page;
 mod problems;
 mod sarif;
 mod schema;

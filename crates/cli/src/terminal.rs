@@ -9,7 +9,6 @@ use crate::args::Color;
 
 pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const ERROR: Style = AnsiColor::BrightRed.on_default().bold();
-pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
 
 /// What `--color` asks for. By itself a stream has colours on a terminal only, and

@@ -1,7 +1,8 @@
 //! Entries of `allow_origins` that others make superfluous.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::hash_map::Entry;
 
+use foldhash::{HashMap, HashMapExt};
 use libcors_policy::{
     HostPattern, OriginPattern, Policy, PortPattern, Request, TuplePattern,
 };

@@ -1,9 +1,8 @@
 //! Problems of a document, as they are collected and as they are handed out.
 
-use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-};
+use std::fmt;
+
+use foldhash::{HashMap, HashSet};
 
 use crate::{
     codes::{self, Code},

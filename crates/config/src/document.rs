@@ -56,9 +56,11 @@ impl Sections {
                 }
                 "defaults" => sections.read_defaults(entry, text, sink),
                 key => {
-                    let meant = unknown_section(entry, sink);
-                    missing &= meant != Some("policy");
-                    missing &= !KEYS.contains(&key);
+                    unknown_section(entry, sink);
+                    // Whoever wrote these meant to write a policy.
+                    missing = missing
+                        && !KEYS.contains(&key)
+                        && keys::meant_section(key) != Some("policy");
                 }
             }
         }
@@ -214,24 +216,19 @@ fn no_policy(span: Span, sink: &mut Sink) {
     });
 }
 
-/// Reports a key beside `policy` and `defaults`; yields what was meant.
-fn unknown_section(entry: &Entry<'_>, sink: &mut Sink) -> Option<&'static str> {
+/// Reports a key beside `policy` and `defaults`.
+fn unknown_section(entry: &Entry<'_>, sink: &mut Sink) {
     let key = &*entry.key;
-    let of_policy =
-        KEYS.contains(&key).then_some(key).or_else(|| keys::meant_key(key));
-    let meant = keys::meant_section(key);
     sink.add(&codes::UNKNOWN_KEY, entry.key_span, || {
         let message = format!("{} is no key of a document", quote(key));
-        let hint = match (meant, of_policy) {
-            (Some(meant), _) => format!("write {meant}"),
-            (None, Some(key)) => {
-                format!("write {key} in a table [policy.NAME]")
-            }
-            (None, None) => format!("the keys are {}", SECTIONS.join(" and ")),
+        let section = keys::meant_section(key);
+        let hint = match section.or_else(|| keys::meant_key(key)) {
+            Some(meant) if section.is_some() => format!("write {meant}"),
+            Some(meant) => format!("write {meant} in a table [policy.NAME]"),
+            None => format!("the keys are {}", SECTIONS.join(" and ")),
         };
         Report::new(excerpt(key), message).hint(Some(hint))
     });
-    meant
 }
 
 fn check_name(entry: &Entry<'_>, sink: &mut Sink) {

@@ -1,8 +1,7 @@
 //! A policy with its defaults: what only several values together make wrong, and
 //! what the engine makes of it.
 
-use std::collections::HashSet;
-
+use foldhash::{HashSet, HashSetExt};
 use libcors_policy::{
     BuildError, HostPattern, OriginPattern, Policy, TuplePattern,
 };
@@ -241,25 +240,18 @@ impl<'l> Check<'l, '_> {
                     self.any(origins, item, credentials);
                 }
                 Origin::Pattern(OriginPattern::Null) => {
-                    self.null(origins, item);
+                    self.null(origins, item, credentials.is_some());
                 }
                 Origin::Pattern(OriginPattern::Tuple(tuple)) => {
                     self.suffix(origins, item, tuple);
-                    if is_insecure(tuple) {
-                        let secure = secure_form(tuple);
-                        match credentials {
-                            Some(credentials) => {
-                                let what = (tuple.as_str(), secure);
-                                self.insecure(
-                                    origins,
-                                    item,
-                                    what,
-                                    None,
-                                    credentials,
-                                );
-                            }
-                            None => self.plain_http(origins, item, https),
+                    if !is_insecure(tuple) {
+                        continue;
+                    }
+                    match credentials {
+                        Some(credentials) => {
+                            self.insecure(origins, item, None, credentials);
                         }
+                        None => self.plain_http(origins, item, https),
                     }
                 }
                 Origin::Expression { text, compiled } => {
@@ -269,15 +261,8 @@ impl<'l> Check<'l, '_> {
                     if let (Some(example), Some(credentials)) =
                         (&compiled.insecure, credentials)
                     {
-                        let what = (text.as_str(), None);
                         let example = Some(example.as_str());
-                        self.insecure(
-                            origins,
-                            item,
-                            what,
-                            example,
-                            credentials,
-                        );
+                        self.insecure(origins, item, example, credentials);
                     }
                 }
             }
@@ -345,7 +330,12 @@ impl<'l> Check<'l, '_> {
         &mut self,
         origins: &Given<'l, Vec<Item<Origin>>>,
         item: &Item<Origin>,
+        credentials: bool,
     ) {
+        if credentials {
+            // Whoever thinks of `null` as insecure is not wrong.
+            self.needed.insert(Flag::InsecureOrigins);
+        }
         let flag = Flag::NullOrigin;
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::NULL_ORIGIN;
@@ -396,7 +386,6 @@ impl<'l> Check<'l, '_> {
         &mut self,
         origins: &Given<'l, Vec<Item<Origin>>>,
         item: &Item<Origin>,
-        (text, secure): (&str, Option<String>),
         example: Option<&str>,
         credentials: &Given<'l, bool>,
     ) {
@@ -404,6 +393,8 @@ impl<'l> Check<'l, '_> {
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::INSECURE_ORIGIN;
         self.danger(flag, code, item.span, origins.layer, || {
+            let text = item.value.as_str();
+            let secure = item.value.tuple().and_then(secure_form);
             let which = match example {
                 Some(example) => {
                     format!("{} admits {}", quote(text), quote(example))

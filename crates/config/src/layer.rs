@@ -216,7 +216,7 @@ impl<'r> Reader<'r, '_> {
     fn word<T: Words>(&mut self) -> Field<Option<T>> {
         let value = &self.entry.value;
         let Kind::String(text) = &value.kind else {
-            let expected = format!("{} as a string", words::<T>());
+            let expected = format!("{} as a string", words::<T>("or"));
             self.wrong_type(value, None, &expected, None);
             return self.field(None, false);
         };
@@ -229,7 +229,7 @@ impl<'r> Reader<'r, '_> {
                 "{} is no value of {}, which takes {}",
                 quote(text),
                 quote(&self.entry.key),
-                words::<T>()
+                words::<T>("or")
             );
             Report::new(path, message).hint(meant_word::<T>(text))
         });
@@ -369,9 +369,9 @@ impl<'r> Reader<'r, '_> {
                 let path = self.at(Some(index));
                 self.sink.add(&codes::FLAG, span, || {
                     let message = format!(
-                        "{} is no danger flag; there are {}",
+                        "{} is no danger flag; the flags are {}",
                         quote(text),
-                        words::<Flag>()
+                        words::<Flag>("and")
                     );
                     Report::new(path, message).hint(meant_word::<Flag>(text))
                 });
@@ -480,12 +480,12 @@ impl<'r> Reader<'r, '_> {
 }
 
 /// The words of an enumeration, for a message.
-fn words<T: Words>() -> String {
+fn words<T: Words>(and: &str) -> String {
     let words: Vec<String> =
         T::ALL.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     match words.split_last() {
         Some((last, [])) => last.clone(),
-        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        Some((last, others)) => format!("{} {and} {last}", others.join(", ")),
         None => String::new(),
     }
 }

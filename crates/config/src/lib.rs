@@ -71,12 +71,16 @@ mod mend;
 mod origins;
 mod outcome;
 mod regex;
+#[cfg(feature = "schema")]
+mod schema;
 mod source;
 mod spec;
 mod suffix;
 mod toml;
 mod tree;
 
+#[cfg(feature = "schema")]
+pub use crate::schema::schema;
 pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},
     outcome::{Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse},

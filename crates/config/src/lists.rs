@@ -1,7 +1,6 @@
 //! Methods, request headers and response headers.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use libcors_policy::is_token;
 
 use crate::{

@@ -23,10 +23,18 @@ pub(crate) fn mend_entries(text: &str) -> Option<Vec<String>> {
         .split(|c: char| matches!(c, ',' | ';' | '|') || c.is_whitespace())
         .filter(|part| !part.is_empty())
         .collect();
-    if !(2..=MAX_ENTRIES).contains(&parts.len()) {
-        return None;
+    // White space alone may as well be a slip within one origin.
+    let several = text.contains([',', ';', '|'])
+        || parts.iter().all(|part| part.contains("://"));
+    if several && (2..=MAX_ENTRIES).contains(&parts.len()) {
+        let entries = parts.into_iter().map(mend_or_keep);
+        return entries.map(|entry| entry.map(quoted)).collect();
     }
-    parts.into_iter().map(|part| mend_or_keep(part).map(quoted)).collect()
+    let joined: String = text.split_whitespace().collect();
+    match joined == text {
+        true => None,
+        false => Some(vec![quoted(mend_or_keep(&joined)?)]),
+    }
 }
 
 fn mend_or_keep(text: &str) -> Option<String> {
@@ -292,5 +300,7 @@ mod tests {
         let entries = mend_entries("https://a.example, B.example/").unwrap();
         assert_eq!(entries, ["\"https://a.example\"", "\"https://b.example\""]);
         assert_eq!(mend_entries("https://a.example, ???"), None);
+        let entries = mend_entries("https://exa mple.com").unwrap();
+        assert_eq!(entries, ["\"https://example.com\""]);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt};
 use libcors_policy::{OriginPattern, PatternErrorKind as Wrong, TuplePattern};
 
 use crate::{
@@ -51,6 +52,9 @@ fn parse(
     reader.sink.add(code(error.kind()), span, || {
         let message = match error.kind() {
             Wrong::Empty => error.to_string(),
+            Wrong::WhiteSpace => {
+                format!("{} is no origin: it holds white space", quote(text))
+            }
             _ => format!("{} is no origin: {error}", quote(text)),
         };
         Report::new(path, message).hint(hint(text, error.kind()))
@@ -95,8 +99,8 @@ fn hint(text: &str, kind: Wrong) -> Option<String> {
         return Some("remove it; an empty list allows no origin".to_owned());
     }
     if kind == Wrong::FileScheme {
-        let hint = "pages of `file:` have the origin `null`; serve the page \
-                    from \"http://localhost:8080\" instead";
+        let hint = "serve the page by http, and write \
+                    \"http://localhost:8080\"";
         return Some(hint.to_owned());
     }
     if looks_like_expression(text) {
@@ -107,7 +111,9 @@ fn hint(text: &str, kind: Wrong) -> Option<String> {
         return Some(format!("write {}", entries.join(", ")));
     }
     match kind {
-        Wrong::WildcardHost => Some("write \"*\" to allow any origin".into()),
+        Wrong::WildcardHost => {
+            Some("write the hosts out, or \"*\" for any origin at all".into())
+        }
         Wrong::WildcardPlace | Wrong::SeveralWildcards => Some(
             "a wildcard stands at the left of a host, as in \
              \"https://*.example.com\""
@@ -117,10 +123,17 @@ fn hint(text: &str, kind: Wrong) -> Option<String> {
     }
 }
 
+/// Whether this was meant as a regular expression, and not as a wildcard.
 fn looks_like_expression(text: &str) -> bool {
+    let any = |(at, sign): (usize, &str)| {
+        let (before, after) = (text.get(..at), text.get(at + sign.len()..));
+        before.is_some_and(|text| text.ends_with('/'))
+            || !after.is_none_or(|t| t.is_empty() || t.starts_with(['.', ':']))
+    };
     text.starts_with('^')
         || text.ends_with('$')
-        || [".*", ".+", "\\.", "\\/", "(", "|", "[a-z", "[^"]
+        || text.match_indices(".*").any(any)
+        || [".+", "\\.", "\\/", "(", "[a-z", "[^"]
             .iter()
             .any(|sign| text.contains(sign))
 }
@@ -308,7 +321,7 @@ pub(crate) fn check_all(items: &[Item<Origin>], reader: &mut Reader<'_, '_>) {
 
 /// Judges `self_origins` as a whole.
 pub(crate) fn check_own(items: &[Item<String>], reader: &mut Reader<'_, '_>) {
-    let mut seen = std::collections::HashMap::new();
+    let mut seen = HashMap::new();
     for item in items {
         let first = *seen.entry(item.value.as_str()).or_insert(item);
         if first.index == item.index {

@@ -7,7 +7,11 @@ use serde::Serialize;
 /// their usual form: it serializes to the table of a document that says the same.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[cfg_attr(feature = "schema", schemars(rename = "Policy"))]
+#[cfg_attr(
+    feature = "schema",
+    schemars(rename = "Policy", deny_unknown_fields)
+)]
+#[serde(default)]
 #[non_exhaustive]
 pub struct PolicySpec {
     /// The origins that are allowed, in the order of the document: the rule of a
@@ -27,6 +31,7 @@ pub struct PolicySpec {
     /// 86,400; 0 switches that off, and without a value browsers keep it for 5
     /// seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::MaxAge"))]
     pub max_age: Option<u32>,
     /// Whether the older private-network preflight is granted.
     pub allow_private_network: bool,
@@ -35,6 +40,7 @@ pub struct PolicySpec {
     /// Who answers preflights that are allowed.
     pub preflight: Preflight,
     /// The status of an answered preflight, 200 to 299.
+    #[cfg_attr(feature = "schema", schemars(range(min = 200, max = 299)))]
     pub preflight_status: u16,
     /// What becomes of an actual request from an origin that is not allowed.
     pub disallowed: Disallowed,
@@ -77,13 +83,16 @@ impl Default for PolicySpec {
 
 /// An entry of `allow_origins`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(deny_unknown_fields)
+)]
 #[serde(untagged)]
 pub enum OriginEntry {
     /// An origin, a pattern, `*` or `null`.
     Plain(String),
     /// A regular expression that whole origins are matched against.
-    #[cfg_attr(feature = "schema", schemars(deny_unknown_fields))]
     Regex {
         /// The expression; the engine anchors it at both ends.
         regex: String,

@@ -1,7 +1,11 @@
 //! Public suffixes: names under which anyone can get a name.
 
 use libcors_policy::{HostPattern, TuplePattern};
-use psl::Psl;
+
+/// The rules of the public suffix list, private section included, in the form of
+/// sorted hashes of eight bytes each. The crate `psl`, which ships the list,
+/// compiles it to code that is eight times as large; a test keeps the two in step.
+static RULES: &[u8] = include_bytes!("suffixes.bin");
 
 /// The public suffix that a pattern's wildcard stands right under. Empty if the
 /// wildcard stands in a top-level domain itself.
@@ -32,15 +36,121 @@ fn is_public(name: &str) -> bool {
 /// Whether this is a public suffix; a name without a dot that is not on the list
 /// counts as one.
 fn is_suffix(name: &str) -> bool {
-    psl::List
-        .suffix(name.as_bytes())
-        .is_some_and(|suffix| suffix.as_bytes() == name.as_bytes())
+    let Some((_, parent)) = name.split_once('.') else { return true };
+    has_rule("", name) || has_rule("*.", parent) && !has_rule("!", name)
+}
+
+fn has_rule(sign: &str, name: &str) -> bool {
+    let (rules, _) = RULES.as_chunks::<8>();
+    let hash = hash(sign.bytes().chain(name.bytes()));
+    rules.binary_search_by(|rule| u64::from_be_bytes(*rule).cmp(&hash)).is_ok()
+}
+
+/// FNV-1a, with a last step that spreads the bits.
+fn hash(rule: impl Iterator<Item = u8>) -> u64 {
+    let hash = rule.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+    };
+
     use libcors_policy::OriginPattern;
+    use psl::Psl;
+
+    use super::*;
+
+    /// Where the crate `psl` lies: the compiler has left a note beside this test,
+    /// which names the sources of the crate.
+    fn home_of_psl() -> PathBuf {
+        let test = env::current_exe().unwrap();
+        let mut notes: Vec<PathBuf> = fs::read_dir(test.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| {
+                let name = path.file_name().unwrap().to_string_lossy();
+                name.starts_with("psl-") && name.ends_with(".d")
+            })
+            .collect();
+        notes.sort_by_key(|path| {
+            fs::metadata(path).unwrap().modified().unwrap()
+        });
+        let note = fs::read_to_string(notes.last().unwrap()).unwrap();
+        let source = note
+            .split_whitespace()
+            .find_map(|word| word.strip_suffix("src/list.rs"));
+        PathBuf::from(source.unwrap())
+    }
+
+    /// The rules that the crate `psl` ships, in ASCII.
+    fn rules() -> Vec<String> {
+        let path = home_of_psl().join("data/rules.txt");
+        let text = fs::read_to_string(path);
+        text.unwrap()
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with("//"))
+            .map(|line| {
+                let start = line.rfind(['*', '!']).map_or(0, |at| at + 1);
+                let start = match line[start..].starts_with('.') {
+                    true => start + 1,
+                    false => start,
+                };
+                let (sign, name) = line.split_at(start);
+                assert!(matches!(sign, "" | "*." | "!"), "{line}");
+                format!("{sign}{}", idna::domain_to_ascii(name).unwrap())
+            })
+            .collect()
+    }
+
+    /// Run with `UPDATE_SUFFIXES=1` after an update of the crate `psl`.
+    #[test]
+    fn the_rules_are_those_of_the_crate() {
+        let rules = rules();
+        assert!(rules.len() > 9000);
+        let mut hashes: Vec<u64> =
+            rules.iter().map(|rule| hash(rule.bytes())).collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), rules.len());
+        let table: Vec<u8> =
+            hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect();
+        if env::var_os("UPDATE_SUFFIXES").is_some() {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR"));
+            fs::write(path.join("src/suffixes.bin"), &table).unwrap();
+        }
+        assert!(
+            table == RULES,
+            "src/suffixes.bin is out of date; run the test with \
+             UPDATE_SUFFIXES=1, and then again"
+        );
+    }
+
+    #[test]
+    fn agrees_with_the_crate() {
+        for rule in rules() {
+            let name = rule.trim_start_matches(['*', '!', '.']);
+            for front in ["", "a.", "b.a."] {
+                let name = format!("{front}{name}");
+                let suffix = psl::List.suffix(name.as_bytes()).unwrap();
+                let expected = suffix.as_bytes() == name.as_bytes();
+                if is_suffix(&name) && !expected {
+                    // The crate forgets a wildcard where a longer rule starts
+                    // with the same label.
+                    let (_, parent) = name.split_once('.').unwrap();
+                    assert!(has_rule("*.", parent), "{name}");
+                } else {
+                    assert_eq!(is_suffix(&name), expected, "{name}");
+                }
+            }
+        }
+    }
 
     fn of(text: &str) -> Option<String> {
         match OriginPattern::parse(text) {

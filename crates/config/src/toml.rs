@@ -23,68 +23,106 @@ use crate::{
 /// The most tokens of a document: what bounds the memory that it takes.
 const MAX_TOKENS: usize = 32_000_000;
 
+/// After so many errors of syntax a document is read no further.
+const MAX_ERRORS: usize = 10_000;
+
 /// Parses a document, perhaps with a byte-order mark.
 pub(crate) fn parse<'t>(text: &'t str, sink: &mut Sink) -> Value<'t> {
     let source = Source::new(text);
     let span = Span::new(0, text.len());
-    let Some(tokens) = lex(source, sink) else {
-        return Value { span, kind: Kind::Broken };
-    };
     let sink = RefCell::new(sink);
-    let mut errors = Errors { sink: &sink };
+    let mut errors = Errors { sink: &sink, count: 0 };
     let mut builder = Builder::new(source, &sink);
     let mut receiver = ValidateWhitespace::new(&mut builder, source);
+    let mut tokens = Vec::new();
+    let mut shape = Shape::default();
+    for token in source.lex() {
+        tokens.push(token);
+        let next = shape.add(token, &mut sink.borrow_mut());
+        match next {
+            Next::Inside => {}
+            Next::Statement => {
+                parse_document(&tokens, &mut receiver, &mut errors);
+                tokens.clear();
+                if errors.count > MAX_ERRORS {
+                    break;
+                }
+            }
+            Next::Refused => return Value { span, kind: Kind::Broken },
+        }
+    }
     parse_document(&tokens, &mut receiver, &mut errors);
     builder.settle();
     Value { span, kind: Kind::Table(builder.root) }
 }
 
-/// The tokens, or nothing if they are too many or nested too deeply, which is
-/// found out before a deep document can take much memory.
-fn lex(source: Source<'_>, sink: &mut Sink) -> Option<Vec<Token>> {
-    let len = source.input().len();
-    let mut tokens = Vec::with_capacity((len / 8).min(MAX_TOKENS));
-    let mut depth = 0_usize;
-    // An unclosed header nests nothing.
-    let mut header = false;
-    let mut line_start = true;
-    for token in source.lex() {
-        let kind = token.kind();
-        match kind {
+/// What a token makes of a document.
+enum Next {
+    /// A statement is not complete.
+    Inside,
+    /// A statement is complete. One is parsed at a time, so that only the longest
+    /// one takes memory.
+    Statement,
+    /// The document is refused, and that was reported.
+    Refused,
+}
+
+/// How a document is nested, as far as its tokens tell: what is too deep is found
+/// out before it takes memory.
+#[derive(Default)]
+struct Shape {
+    tokens: usize,
+    depth: usize,
+    /// How many dots join the words of the key that is being read.
+    dots: usize,
+    /// Whether the statement is a header, which nests nothing if it is unclosed.
+    header: bool,
+    /// Whether something stands on the line.
+    begun: bool,
+}
+
+impl Shape {
+    fn add(&mut self, token: Token, sink: &mut Sink) -> Next {
+        self.tokens += 1;
+        let begun = self.begun;
+        self.begun |= token.kind() != TokenKind::Whitespace;
+        match token.kind() {
             TokenKind::LeftSquareBracket | TokenKind::LeftCurlyBracket => {
-                header |= line_start && depth == 0;
-                depth += 1;
+                self.header |= !begun && self.depth == 0;
+                self.depth += 1;
             }
             TokenKind::RightSquareBracket | TokenKind::RightCurlyBracket => {
-                depth = depth.saturating_sub(1);
+                self.depth = self.depth.saturating_sub(1);
             }
-            TokenKind::Newline if header => {
-                depth = 0;
-                header = false;
+            TokenKind::Dot => self.dots += 1,
+            TokenKind::Comma | TokenKind::Equals => self.dots = 0,
+            TokenKind::Newline => {
+                self.dots = 0;
+                self.begun = false;
+                if std::mem::take(&mut self.header) {
+                    self.depth = 0;
+                }
+                if self.depth == 0 {
+                    return Next::Statement;
+                }
             }
             _ => {}
         }
-        match kind {
-            TokenKind::Newline => line_start = true,
-            TokenKind::Whitespace => {}
-            _ => line_start = false,
-        }
-        if depth > MAX_DEPTH {
+        if self.depth.max(self.dots) > MAX_DEPTH {
             too_deep(span_of(token.span()), sink);
-            return None;
+            return Next::Refused;
         }
-        if tokens.len() >= MAX_TOKENS {
+        if self.tokens > MAX_TOKENS {
             sink.add(&codes::TOO_LARGE, span_of(token.span()), || {
                 let message = format!(
                     "the document has more than {MAX_TOKENS} words and signs"
                 );
                 Report::new(String::new(), message)
             });
-            return None;
+            return Next::Refused;
         }
-        tokens.push(token);
+        Next::Inside
     }
-    Some(tokens)
 }
 
 fn too_deep(span: Span, sink: &mut Sink) {
@@ -102,10 +140,12 @@ fn span_of(span: toml_parser::Span) -> Span {
 /// Takes syntax errors.
 struct Errors<'r, 's> {
     sink: &'r RefCell<&'s mut Sink>,
+    count: usize,
 }
 
 impl ErrorSink for Errors<'_, '_> {
     fn report_error(&mut self, error: ParseError) {
+        self.count += 1;
         let unexpected = error.unexpected().or(error.context());
         let span = span_of(unexpected.unwrap_or_default());
         self.sink.borrow_mut().add(&codes::TOML, span, || {

@@ -1,6 +1,8 @@
 //! The values of a document, whichever format it is written in.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
+
+use foldhash::HashMap;
 
 use crate::source::Span;
 

@@ -137,6 +137,7 @@ fn hints_can_be_pasted() {
         ("https://app.example.com:443", "https://app.example.com"),
         ("http://[0:0::1]", "http://[::1]"),
         ("http://127.1", "http://127.0.0.1"),
+        ("https://app. example.com", "https://app.example.com"),
     ] {
         let text = format!("[policy.a]\nallow_origins = [\"{entry}\"]\n");
         assert_eq!(hint(&text), format!("write \"{hinted}\""), "{entry}");

@@ -280,6 +280,46 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         self.owned.0
     }
 
+    /// Hands every header to set to `visit`, in their order. This is what
+    /// [`Decision::headers`] iterates over, and somewhat faster.
+    #[inline]
+    pub fn visit_headers(&self, mut visit: impl FnMut(DecisionHeader<'a>)) {
+        for header in self.template {
+            let name = header.name;
+            let (value, source) = match header.source {
+                Source::Fixed => (header.value.as_bytes(), Source::Fixed),
+                Source::Origin => (self.origin, self.origin_source),
+                Source::Method => {
+                    (self.method.unwrap_or_default(), Source::Method)
+                }
+                Source::HeaderList => {
+                    self.visit_echo(name, &mut visit);
+                    continue;
+                }
+            };
+            visit(DecisionHeader { name, value, source });
+        }
+    }
+
+    /// One header for each line of a list that names anything.
+    #[cold]
+    fn visit_echo(
+        &self,
+        name: HeaderName,
+        visit: &mut impl FnMut(DecisionHeader<'a>),
+    ) {
+        let Some(list) = self.list else {
+            return;
+        };
+        for line in (0..list.count()).map(|i| list.line(i)) {
+            if has_members(line) {
+                let value = trim(line);
+                let source = Source::HeaderList;
+                visit(DecisionHeader { name, value, source });
+            }
+        }
+    }
+
     /// The headers to set, in their order.
     pub fn headers(&self) -> Headers<'a, L> {
         Headers {

@@ -16,7 +16,7 @@ use crate::{
     header::HeaderName,
     origin::Origin,
     policy::{AnyOrigin, Policy},
-    request::{Lines, Request},
+    request::{Ask, Lines, Request},
 };
 
 /// The credentials mode of a page's request (Fetch standard, "credentials
@@ -162,9 +162,9 @@ impl Policy {
     /// `credentials` is the mode of the page's request; `None` says that it is
     /// not known. Without a policy, explains what
     /// [`Policy::decide_without_policy`] answers.
-    pub fn explain<'a, L: Lines<'a>>(
+    pub fn explain<'a, R: Ask<'a>>(
         policy: Option<&'a Policy>,
-        request: &Request<'a, L>,
+        request: R,
         credentials: Option<Credentials>,
     ) -> Explanation {
         let decision = match policy {
@@ -214,15 +214,15 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-struct Teller<'a, 'r, L> {
+struct Teller<'a, R: Ask<'a>> {
     policy: Option<&'a Policy>,
-    request: &'r Request<'a, L>,
+    request: R,
     credentials: Option<Credentials>,
-    decision: Decision<'a, L>,
+    decision: Decision<'a, R::Lines>,
     story: Explanation,
 }
 
-impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
+impl<'a, R: Ask<'a>> Teller<'a, R> {
     fn tell(&mut self) {
         self.tell_request();
         self.tell_answer();
@@ -248,11 +248,11 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
     }
 
     fn origin(&self) -> &'a [u8] {
-        self.request.origin.line(0)
+        self.request.origin().line(0)
     }
 
     fn tell_request(&mut self) {
-        let method = Shown(self.request.method);
+        let method = Shown(self.request.method());
         let text = match self.decision.kind {
             Kind::None => {
                 format!(
@@ -265,9 +265,9 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
             Kind::Preflight => {
                 let mut text = format!(
                     "preflight: may {} be sent",
-                    Shown(self.request.request_method.line(0))
+                    Shown(self.request.request_method().line(0))
                 );
-                let list = self.request.request_headers;
+                let list = self.request.request_headers();
                 for i in 0..list.count().min(4) {
                     let lead = if i == 0 { " with" } else { "," };
                     text += &format!("{lead} {}", Shown(list.line(i)));
@@ -329,11 +329,11 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
                      origin: nothing to allow"
                 ),
             ),
-            Reason::OriginMalformed if self.request.origin.count() > 1 => (
+            Reason::OriginMalformed if self.request.origin().count() > 1 => (
                 Some(false),
                 format!(
                     "there are {} Origin lines; a browser sends one",
-                    self.request.origin.count()
+                    self.request.origin().count()
                 ),
             ),
             Reason::OriginMalformed => (
@@ -482,7 +482,7 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
     }
 
     fn tell_method(&mut self, policy: &Policy) {
-        let method = self.request.request_method.line(0);
+        let method = self.request.request_method().line(0);
         let shown = Shown(method);
         let (passed, text) = match self.decision.reason {
             Reason::MethodMalformed => {
@@ -520,7 +520,7 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
 
     fn tell_headers(&mut self, policy: &Policy) {
         let failed_before = self.story.blocked;
-        let list = self.request.request_headers;
+        let list = self.request.request_headers();
         let lines = || (0..list.count()).map(|i| list.line(i));
         let reason = self.decision.reason;
         let unlisted: Vec<&[u8]> = match reason {
@@ -563,7 +563,7 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
         let given =
             |name| self.decision.headers().any(|header| header.name() == name);
         let safelisted = matches!(
-            self.request.request_method.line(0),
+            self.request.request_method().line(0),
             b"GET" | b"HEAD" | b"POST"
         );
         let methods_withheld = !given(HeaderName::AllowMethods)
@@ -620,7 +620,7 @@ impl<'a, L: Lines<'a>> Teller<'a, '_, L> {
     }
 
     fn block_method(&mut self) {
-        let method = Shown(self.request.request_method.line(0));
+        let method = Shown(self.request.request_method().line(0));
         self.block(
             &format!(
                 "Method {method} is not allowed by \

@@ -85,7 +85,7 @@ pub use crate::{
         MAX_REQUEST_HEADERS_EMPTY, MAX_REQUEST_HEADERS_LEN,
         MAX_REQUEST_HEADERS_SPACE, Mode, Policy, Preflight, TemplateHeader,
     },
-    request::{Lines, Request},
+    request::{Ask, Lines, Request},
     text::Text,
     vary::{Vary, merge_vary},
 };

@@ -9,7 +9,7 @@ use crate::{
     header::{HeaderName, Source},
     origin::default_port,
     origins::{Found, OriginSet},
-    request::{Lines, Request},
+    request::{Ask, Lines},
     table::{ByteMap, Rolling},
     text::{Text, without_nul},
     tokens::{TokenSet, hash_folded},
@@ -218,20 +218,24 @@ impl Policy {
     ///
     /// Allocates nothing, takes no lock, and costs time linear in the request's
     /// bytes up to the limits of each field.
-    #[inline]
-    pub fn decide<'a, L: Lines<'a>>(
+    // Inlined, so that a caller which takes the decision apart need not have it
+    // put together; what is rare is not.
+    #[inline(always)]
+    pub fn decide<'a, R: Ask<'a>>(
         &'a self,
-        request: &Request<'a, L>,
-    ) -> Decision<'a, L> {
-        let origins = request.origin.count();
+        request: R,
+    ) -> Decision<'a, R::Lines> {
+        let origins = request.origin().count();
         if origins == 0 {
             return self.decision(Kind::None, self.variant_none);
         }
-        if request.method == b"OPTIONS" && request.request_method.count() != 0 {
+        if request.method() == b"OPTIONS"
+            && request.request_method().count() != 0
+        {
             return self.decide_preflight(request);
         }
         let kind = kind_with_origin(request);
-        match self.judge_origin(request.origin, origins) {
+        match self.judge_origin(request.origin(), origins) {
             Verdict::Allowed { rule, origin, source } => Decision {
                 outcome: Outcome::Allow,
                 reason: Reason::Allowed,
@@ -247,10 +251,10 @@ impl Policy {
     /// What a request gets whose policy is not known: every header of the CORS
     /// protocol is removed, the answer varies on `Origin`, and a WebSocket that
     /// has an `Origin` is refused.
-    pub fn decide_without_policy<'a, L: Lines<'a>>(
-        request: &Request<'a, L>,
-    ) -> Decision<'a, L> {
-        let kind = if request.origin.count() == 0 {
+    pub fn decide_without_policy<'a, R: Ask<'a>>(
+        request: R,
+    ) -> Decision<'a, R::Lines> {
+        let kind = if request.origin().count() == 0 {
             Kind::None
         } else if is_preflight(request) {
             Kind::Preflight
@@ -269,11 +273,12 @@ impl Policy {
     }
 
     #[inline(never)]
-    fn decide_preflight<'a, L: Lines<'a>>(
+    fn decide_preflight<'a, R: Ask<'a>>(
         &'a self,
-        request: &Request<'a, L>,
-    ) -> Decision<'a, L> {
-        let verdict = self.judge_origin(request.origin, request.origin.count());
+        request: R,
+    ) -> Decision<'a, R::Lines> {
+        let verdict =
+            self.judge_origin(request.origin(), request.origin().count());
         let mut decision = match verdict {
             Verdict::Refused(reason) => {
                 self.refuse(Kind::Preflight, reason, request)
@@ -290,15 +295,15 @@ impl Policy {
     }
 
     /// The answer to a preflight whose origin is allowed.
-    fn answer_preflight<'a, L: Lines<'a>>(
+    fn answer_preflight<'a, R: Ask<'a>>(
         &'a self,
-        request: &Request<'a, L>,
+        request: R,
         rule: u32,
         origin: &'a [u8],
         origin_source: Source,
-    ) -> Decision<'a, L> {
+    ) -> Decision<'a, R::Lines> {
         let method = self.judge_method(request);
-        let list = self.judge_headers(request.request_headers);
+        let list = self.judge_headers(request.request_headers());
         let reason = match (method, list) {
             (Some(reason), _) => reason,
             (None, ListVerdict::Withheld(reason)) => reason,
@@ -307,8 +312,8 @@ impl Policy {
         };
         let mut parts = PreflightParts {
             private_network: self.private_network
-                && request.request_private_network.count() == 1
-                && request.request_private_network.line(0) == b"true",
+                && request.request_private_network().count() == 1
+                && request.request_private_network().line(0) == b"true",
             ..PreflightParts::default()
         };
         if let ListVerdict::Allowed { names }
@@ -331,8 +336,8 @@ impl Policy {
             origin,
             origin_source,
             // These are read only by templates that echo them.
-            method: Some(request.request_method.line(0)),
-            list: Some(request.request_headers),
+            method: Some(request.request_method().line(0)),
+            list: Some(request.request_headers()),
             ..self
                 .decision(Kind::Preflight, variant.copied().unwrap_or_default())
         }
@@ -359,12 +364,12 @@ impl Policy {
 
     /// The origin is not listed: it is refused, unless it is the server's own.
     #[inline(never)]
-    fn refuse<'a, L: Lines<'a>>(
+    fn refuse<'a, R: Ask<'a>>(
         &'a self,
         kind: Kind,
         reason: Reason,
-        request: &Request<'a, L>,
-    ) -> Decision<'a, L> {
+        request: R,
+    ) -> Decision<'a, R::Lines> {
         let decision = self.decision(kind, 0);
         if reason != Reason::OriginMalformed && self.is_same_origin(request) {
             return Decision { reason: Reason::SameOrigin, ..decision };
@@ -379,7 +384,7 @@ impl Policy {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn judge_origin<'a, L: Lines<'a>>(
         &'a self,
         lines: L,
@@ -446,12 +451,9 @@ impl Policy {
     }
 
     /// What is wrong with the method that is asked for.
-    fn judge_method<'a, L: Lines<'a>>(
-        &self,
-        request: &Request<'a, L>,
-    ) -> Option<Reason> {
-        let method = request.request_method.line(0);
-        if request.request_method.count() != 1 || !is_token(method) {
+    fn judge_method<'a, R: Ask<'a>>(&self, request: R) -> Option<Reason> {
+        let method = request.request_method().line(0);
+        if request.request_method().count() != 1 || !is_token(method) {
             return Some(Reason::MethodMalformed);
         }
         let allowed = self.methods.any
@@ -501,18 +503,15 @@ impl Policy {
         self.lists_header(name, hash_folded(name))
     }
 
-    pub(crate) fn is_same_origin<'a, L: Lines<'a>>(
-        &self,
-        request: &Request<'a, L>,
-    ) -> bool {
-        let origin = request.origin.line(0);
+    pub(crate) fn is_same_origin<'a, R: Ask<'a>>(&self, request: R) -> bool {
+        let origin = request.origin().line(0);
         if !self.self_origins.is_empty() {
             return self.self_origins.get(origin).is_some();
         }
-        if !request.sec_fetch_site.is_empty() {
-            return request.sec_fetch_site == b"same-origin";
+        if !request.sec_fetch_site().is_empty() {
+            return request.sec_fetch_site() == b"same-origin";
         }
-        is_own(origin, request.scheme, request.host)
+        is_own(origin, request.scheme(), request.host())
     }
 }
 
@@ -536,20 +535,25 @@ fn is_own(origin: &[u8], scheme: &[u8], host: &[u8]) -> bool {
             .is_some_and(|own| own.eq_ignore_ascii_case(host))
 }
 
-fn is_preflight<'a, L: Lines<'a>>(request: &Request<'a, L>) -> bool {
-    request.method == b"OPTIONS" && request.request_method.count() != 0
+fn is_preflight<'a, R: Ask<'a>>(request: R) -> bool {
+    request.method() == b"OPTIONS" && request.request_method().count() != 0
 }
 
 /// The kind of a request that has an `Origin` and is no preflight.
 #[inline]
-fn kind_with_origin<'a, L: Lines<'a>>(request: &Request<'a, L>) -> Kind {
-    let upgrades = request.upgrade.count();
-    if upgrades == 0 && request.protocol.is_empty() {
-        return Kind::Actual;
+fn kind_with_origin<'a, R: Ask<'a>>(request: R) -> Kind {
+    match request.upgrade().count() == 0 && request.protocol().is_empty() {
+        true => Kind::Actual,
+        false => kind_with_upgrade(request),
     }
-    let asked = is_websocket(request.protocol)
+}
+
+#[inline(never)]
+fn kind_with_upgrade<'a, R: Ask<'a>>(request: R) -> Kind {
+    let upgrades = request.upgrade().count();
+    let asked = is_websocket(request.protocol())
         || (0..upgrades).any(|i| {
-            crate::bytes::members(request.upgrade.line(i)).any(is_websocket)
+            crate::bytes::members(request.upgrade().line(i)).any(is_websocket)
         });
     if asked { Kind::WebSocket } else { Kind::Actual }
 }

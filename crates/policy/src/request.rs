@@ -70,3 +70,87 @@ impl<'r> Request<'r> {
         }
     }
 }
+
+/// What a decision asks of a request.
+///
+/// `&Request` answers it; it is a trait so that a host whose requests lie elsewhere
+/// need not copy what a decision does not ask for.
+pub trait Ask<'r>: Copy {
+    /// The lines of a field.
+    type Lines: Lines<'r>;
+
+    /// [`Request::method`].
+    fn method(self) -> &'r [u8];
+    /// [`Request::origin`].
+    fn origin(self) -> Self::Lines;
+    /// [`Request::request_method`].
+    fn request_method(self) -> Self::Lines;
+    /// [`Request::request_headers`].
+    fn request_headers(self) -> Self::Lines;
+    /// [`Request::request_private_network`].
+    fn request_private_network(self) -> Self::Lines;
+    /// [`Request::upgrade`].
+    fn upgrade(self) -> Self::Lines;
+    /// [`Request::protocol`].
+    fn protocol(self) -> &'r [u8];
+    /// [`Request::scheme`].
+    fn scheme(self) -> &'r [u8];
+    /// [`Request::host`].
+    fn host(self) -> &'r [u8];
+    /// [`Request::sec_fetch_site`].
+    fn sec_fetch_site(self) -> &'r [u8];
+}
+
+impl<'r, L: Lines<'r>> Ask<'r> for &Request<'r, L> {
+    type Lines = L;
+
+    #[inline]
+    fn method(self) -> &'r [u8] {
+        self.method
+    }
+
+    #[inline]
+    fn origin(self) -> L {
+        self.origin
+    }
+
+    #[inline]
+    fn request_method(self) -> L {
+        self.request_method
+    }
+
+    #[inline]
+    fn request_headers(self) -> L {
+        self.request_headers
+    }
+
+    #[inline]
+    fn request_private_network(self) -> L {
+        self.request_private_network
+    }
+
+    #[inline]
+    fn upgrade(self) -> L {
+        self.upgrade
+    }
+
+    #[inline]
+    fn protocol(self) -> &'r [u8] {
+        self.protocol
+    }
+
+    #[inline]
+    fn scheme(self) -> &'r [u8] {
+        self.scheme
+    }
+
+    #[inline]
+    fn host(self) -> &'r [u8] {
+        self.host
+    }
+
+    #[inline]
+    fn sec_fetch_site(self) -> &'r [u8] {
+        self.sec_fetch_site
+    }
+}

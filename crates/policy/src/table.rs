@@ -152,6 +152,8 @@ impl Rolling {
 /// A set of byte strings, each standing for the number it was given.
 #[derive(Clone, Debug)]
 pub(crate) struct ByteMap {
+    /// The key and its number, if there is but one: it needs no hash.
+    only: Option<(u32, Box<[u8]>)>,
     index: Index,
     entries: Box<[Entry]>,
     /// All keys, each followed by a NUL.
@@ -202,7 +204,16 @@ impl ByteMap {
         let kept: Vec<(u64, Entry)> =
             order.iter().filter_map(|&i| all.get(i).copied()).collect();
         let hashes: Vec<u64> = kept.iter().map(|(hash, _)| *hash).collect();
+        let only = match &*kept {
+            [(_, entry)] => {
+                let end = (entry.start + entry.len) as usize + 1;
+                let with_nul = arena.get(entry.start as usize..end);
+                Some((entry.number, with_nul.unwrap_or_default().into()))
+            }
+            _ => None,
+        };
         Some(ByteMap {
+            only,
             index: Index::new(&hashes),
             entries: kept.iter().map(|(_, entry)| *entry).collect(),
             arena: arena.into_boxed_slice(),
@@ -224,24 +235,48 @@ impl ByteMap {
     /// The number of this key, and the map's own copy of it.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<(u32, &[u8])> {
+        match &self.only {
+            Some((number, with_nul)) => {
+                let own = with_nul.split_last().map_or(&[][..], |(_, own)| own);
+                equal(own, key).then_some((*number, own))
+            }
+            None => self.get_hashed(key),
+        }
+    }
+
+    #[inline(never)]
+    fn get_hashed(&self, key: &[u8]) -> Option<(u32, &[u8])> {
         if key.len() > self.longest {
             return None;
-        }
-        // A single key needs no hash.
-        if let [only] = &*self.entries {
-            let own = slice(&self.arena, *only);
-            return (own == key).then_some((only.number, own));
         }
         for candidate in self.index.candidates(hash(key)) {
             if let Some(entry) = self.entries.get(candidate) {
                 let own = slice(&self.arena, *entry);
-                if own == key {
+                if equal(own, key) {
                     return Some((entry.number, own));
                 }
             }
         }
         None
     }
+}
+
+/// Whether two short strings are equal, word by word: calling `memcmp` costs more
+/// than comparing an origin.
+#[inline]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
+        return a == b;
+    };
+    // The last word overlaps the one before it, so that no byte is left over.
+    let mut differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+    for (x, y) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        differ |= u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
+    }
+    differ == 0
 }
 
 #[inline]

@@ -11,5 +11,6 @@ pub mod check;
 pub mod http;
 pub mod naive;
 pub mod nginx;
+#[cfg(feature = "strategy")]
 pub mod strategy;
 pub mod suite;

@@ -78,7 +78,9 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
     (
         "Carrying decisions out",
         &[
+            "CORS_OWNED_MIN",
             "cors_header_owned",
+            "CORS_OWNED_MIN",
             "CORS_VARY_EXTRA",
             "cors_vary_merge",
             "cors_decision_detach",
@@ -150,7 +152,9 @@ fn arrange(text: &str, trailer: &str) -> Result<String> {
         let block = format!("/**\n{}", block.trim_end());
         let block = mark_unsigned(&join_short_comments(&block));
         let Some(name) = name_of(&block) else {
-            fail!("cannot tell what this part of the header declares:\n{block}");
+            fail!(
+                "cannot tell what this part of the header declares:\n{block}"
+            );
         };
         let Some(place) = place_of(&name) else {
             fail!(

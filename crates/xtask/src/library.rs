@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use crate::{
@@ -16,19 +17,23 @@ pub struct Arguments {
     /// Features of crates/capi; the library then goes to a folder of its own
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
-    /// Keep debug information; the library then goes to a folder of its own
-    #[arg(long)]
+    /// Build a shared library with debug information, for abidiff, and nothing
+    /// else
+    #[arg(long, conflicts_with = "features")]
     debug_info: bool,
 }
 
 /// Runs `cargo xtask build`.
 pub fn command(arguments: &Arguments) -> Result {
-    let library =
-        build(&Variant {
-            features: arguments.features.clone(),
-            debug_info: arguments.debug_info,
-        })?;
-    for file in [library.shared(), library.archive()] {
+    let files = match arguments.debug_info {
+        true => vec![debug_info()?],
+        false => {
+            let features = arguments.features.clone();
+            let library = build(&Variant { features })?;
+            vec![library.shared(), library.archive()]
+        }
+    };
+    for file in files {
         let size = fs::metadata(&file).context(file.display())?.len();
         run::say(format_args!("{} ({size} bytes)", file.display()));
     }
@@ -40,26 +45,22 @@ pub fn command(arguments: &Arguments) -> Result {
 pub struct Variant {
     /// Features of crates/capi.
     pub features: Vec<String>,
-    /// With debug information, for abidiff.
-    pub debug_info: bool,
 }
 
 impl Variant {
     /// The library that panics on demand, for tests.
     pub fn test_panic() -> Variant {
-        Variant { features: vec!["test-panic".into()], debug_info: false }
+        Variant { features: vec!["test-panic".into()] }
     }
 
     /// A folder of its own for all but the library that is shipped, so that no
     /// test build is ever taken for it.
     fn target_dir(&self) -> PathBuf {
-        let mut name = self.features.join("-");
-        if self.debug_info {
-            name = format!("debug-info-{name}");
-        }
-        match name.trim_matches('-') {
-            "" => run::target(),
-            name => run::target().join("library").join(name),
+        match self.features.is_empty() {
+            true => run::target(),
+            false => {
+                run::target().join("library").join(self.features.join("-"))
+            }
         }
     }
 }
@@ -71,6 +72,11 @@ pub struct Library {
 }
 
 impl Library {
+    /// The library that is shipped, if it is built.
+    pub fn built() -> Library {
+        Library { dir: Variant::default().target_dir().join("release") }
+    }
+
     /// The folder of both files.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -104,28 +110,21 @@ pub fn build(variant: &Variant) -> Result<Library> {
     fs::create_dir_all(&library.dir).context(library.dir.display())?;
 
     // One type at a time: cargo builds a library of several without fat LTO.
-    let mut cdylib = rustc(variant, &target_dir, "cdylib")?;
-    cdylib.args([
-        "-C",
-        &format!("link-arg=-Wl,-soname,{}", soname()?),
-        "-C",
-        "link-arg=-Wl,-z,relro,-z,now,-z,defs",
-    ]);
-    if !variant.debug_info {
-        cdylib.args(["-C", "strip=symbols"]);
-    }
-    run::run(&mut cdylib)?;
+    let mut cdylib = rustc("cdylib", &target_dir, &variant.features)?;
+    cdylib.arg("--").args(link_arguments()?).args(["-C", "strip=symbols"]);
+    run::read(&mut cdylib)?;
 
     let list = library.dir.join(NATIVE_LIBRARIES);
-    let mut staticlib = rustc(variant, &target_dir, "staticlib")?;
-    staticlib
-        .arg(format!("--print=native-static-libs={}", list.display()));
     // The list is written by the compiler, which cargo does not run when the
     // archive is up to date.
     if !list.exists() {
         let _ = fs::remove_file(library.archive());
     }
-    run::run(&mut staticlib)?;
+    let mut staticlib = rustc("staticlib", &target_dir, &variant.features)?;
+    staticlib
+        .arg("--")
+        .arg(format!("--print=native-static-libs={}", list.display()));
+    run::read(&mut staticlib)?;
 
     for file in [library.shared(), library.archive(), list] {
         if !file.is_file() {
@@ -138,28 +137,49 @@ pub fn build(variant: &Variant) -> Result<Library> {
     Ok(library)
 }
 
-/// `cargo rustc` for one type of library; more arguments are rustc's.
+/// Builds a shared library with debug information of crates/capi and nothing
+/// else, for abidiff, which finds no function of ours after fat LTO, and would
+/// record the types of all other crates.
+pub fn debug_info() -> Result<PathBuf> {
+    let target_dir = run::target().join("library/debug-info");
+    let mut cdylib = rustc("cdylib", &target_dir, &[])?;
+    cdylib
+        .env("CARGO_PROFILE_RELEASE_LTO", "off")
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+        .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+        .env("CARGO_PROFILE_RELEASE_STRIP", "none")
+        .arg("--")
+        .args(link_arguments()?)
+        .args(["-C", "debuginfo=2"]);
+    run::read(&mut cdylib)?;
+    Ok(target_dir.join("release/libcors.so"))
+}
+
+/// `cargo rustc` for one type of library; what follows `--` is rustc's.
 fn rustc(
-    variant: &Variant,
-    target_dir: &Path,
     crate_type: &str,
-) -> Result<std::process::Command> {
+    target_dir: &Path,
+    features: &[String],
+) -> Result<Command> {
     let mut cargo = run::cargo();
     cargo
         .args(["rustc", "--quiet", "--package", "libcors-capi", "--lib"])
-        .args(["--release", "--crate-type", crate_type])
-        .arg("--target-dir")
+        .args(["--release", "--crate-type", crate_type, "--target-dir"])
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags()?);
-    if variant.debug_info {
-        cargo.env("CARGO_PROFILE_RELEASE_DEBUG", "2");
-        cargo.env("CARGO_PROFILE_RELEASE_STRIP", "none");
+    if !features.is_empty() {
+        cargo.arg("--features").arg(features.join(","));
     }
-    if !variant.features.is_empty() {
-        cargo.arg("--features").arg(variant.features.join(","));
-    }
-    cargo.arg("--");
     Ok(cargo)
+}
+
+fn link_arguments() -> Result<[String; 4]> {
+    Ok([
+        "-C".into(),
+        format!("link-arg=-Wl,-soname,{}", soname()?),
+        "-C".into(),
+        "link-arg=-Wl,-z,relro,-z,now,-z,defs".into(),
+    ])
 }
 
 /// Flags for all crates: no path of the machine that builds gets in.
@@ -171,10 +191,12 @@ fn rustflags() -> Result<String> {
         flags.extend(plain.split_whitespace().map(str::to_string));
     }
     flags.retain(|flag| !flag.is_empty());
-    let sysroot = run::read(run::command("rustc").args(["--print", "sysroot"]))?;
-    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
-        env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"))
-    });
+    let sysroot =
+        run::read(run::command("rustc").args(["--print", "sysroot"]))?;
+    let cargo_home =
+        env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| {
+            env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo"))
+        });
     let mut remap = |from: &Path, to: &str| {
         flags.push(format!("--remap-path-prefix={}={to}", from.display()));
     };
@@ -203,3 +225,11 @@ pub fn abi_version() -> Result<u32> {
 pub fn soname() -> Result<String> {
     Ok(format!("libcors.so.{}", abi_version()?))
 }
+
+/// The file that [`soname`] leads to: it has the version of the library as well.
+pub fn real_name() -> Result<String> {
+    Ok(format!("{}.{VERSION}", soname()?))
+}
+
+/// The version of the workspace.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -3,9 +3,12 @@
 //! A command is a file: add it to [`Command`] and to [`main`].
 
 mod abi;
+mod bench;
+mod ctests;
 mod header;
 mod install;
 mod library;
+mod matrix;
 mod nginx;
 mod packages;
 mod run;
@@ -29,6 +32,8 @@ enum Command {
     Header(header::Arguments),
     /// Check the C ABI: header, symbols, layouts, and the C tests
     Abi(abi::Arguments),
+    /// Count instructions of decisions, or of requests through nginx
+    Bench(bench::Arguments),
     /// Build the nginx module
     Nginx(nginx::Arguments),
     /// Install the library, for `make install`
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
         Command::Build(arguments) => library::command(&arguments),
         Command::Header(arguments) => header::command(&arguments),
         Command::Abi(arguments) => abi::command(&arguments),
+        Command::Bench(arguments) => bench::command(&arguments),
         Command::Nginx(arguments) => nginx::command(&arguments),
         Command::Install(arguments) => install::command(&arguments),
     };

@@ -26,8 +26,7 @@ pub struct Arguments {
 
 /// Runs `cargo xtask nginx`.
 pub fn command(arguments: &Arguments) -> Result {
-    let variant =
-        Variant { features: arguments.features.clone(), debug_info: false };
+    let variant = Variant { features: arguments.features.clone() };
     let built = build(arguments.nginx_src.as_deref(), &variant)?;
     let size = fs::metadata(&built.module).context("the module")?.len();
     let module = built.module.display();
@@ -123,7 +122,10 @@ fn debian(suffix: &str) -> Result<Build> {
     // A list of bash: how Debian configured nginx itself.
     let flags = run::read(
         run::command("bash")
-            .args(["-c", ". ./conf_flags && printf '%s\\n' \"${NGX_CONF_FLAGS[@]}\""])
+            .args([
+                "-c",
+                ". ./conf_flags && printf '%s\\n' \"${NGX_CONF_FLAGS[@]}\"",
+            ])
             .current_dir(&dir),
     )?;
     let mut arguments: Vec<_> = flags.lines().map(str::to_string).collect();
@@ -218,8 +220,7 @@ impl Build {
     fn configure(&self, archive: &Path) -> Result {
         let module = run::root().join("bindings/nginx");
         let mut arguments = self.arguments.clone();
-        arguments
-            .push(format!("--add-dynamic-module={}", module.display()));
+        arguments.push(format!("--add-dynamic-module={}", module.display()));
         arguments.push(format!("--builddir={}", self.objects.display()));
 
         let config = module.join("config");

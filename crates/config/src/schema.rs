@@ -1,0 +1,106 @@
+//! A JSON Schema of policy documents, for editors.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
+use serde_json::{Map, Value, json};
+
+use crate::spec::PolicySpec;
+
+/// A JSON Schema (draft 2020-12) of policy documents, made from the types that
+/// documents are read into.
+///
+/// It knows keys, types and words. What else a document may not say, the checks
+/// of [`parse`](crate::parse) find.
+pub fn schema() -> Value {
+    let mut policy = Value::from(schema_for!(PolicySpec));
+    let take = |schema: &mut Value, key: &str| {
+        schema.as_object_mut().and_then(|object| object.remove(key))
+    };
+    let dialect = take(&mut policy, "$schema");
+    take(&mut policy, "title");
+    let mut definitions = match take(&mut policy, "$defs") {
+        Some(Value::Object(definitions)) => definitions,
+        _ => Map::new(),
+    };
+    let mut defaults = policy.clone();
+    if let Some(properties) = defaults.get_mut("properties") {
+        take(properties, "mode");
+        take(properties, "dangerously_allow");
+    }
+    if let Some(description) = defaults.get_mut("description") {
+        *description = json!("What every policy starts from.");
+    }
+    definitions.insert("Policy".to_owned(), policy);
+    definitions.insert("Defaults".to_owned(), defaults);
+    json!({
+        "$schema": dialect,
+        "title": "CORS policies",
+        "description": "A document of libcors: policies, and their defaults.",
+        "type": "object",
+        "properties": {
+            "defaults": { "$ref": "#/$defs/Defaults" },
+            "policy": {
+                "description": "The policies, by name.",
+                "type": "object",
+                "minProperties": 1,
+                "propertyNames": {
+                    "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+                    "not": { "const": "off" },
+                },
+                "additionalProperties": { "$ref": "#/$defs/Policy" },
+            },
+        },
+        "required": ["policy"],
+        "additionalProperties": false,
+        "$defs": definitions,
+    })
+}
+
+/// A duration as a document writes it.
+pub(crate) struct MaxAge;
+
+impl JsonSchema for MaxAge {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "MaxAge".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 0, "maximum": 86400 },
+                { "type": "string", "pattern": "^[0-9]+[smhd]$" },
+            ],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::keys::KEYS;
+
+    #[test]
+    fn knows_the_keys_and_nothing_else() {
+        let schema = schema();
+        let keys = |name: &str| -> BTreeSet<String> {
+            let table = &schema["$defs"][name];
+            assert_eq!(table["additionalProperties"], json!(false));
+            assert_eq!(table["required"], Value::Null);
+            let properties = table["properties"].as_object().unwrap();
+            properties.keys().cloned().collect()
+        };
+        let all: BTreeSet<String> = KEYS.map(String::from).into();
+        assert_eq!(keys("Policy"), all);
+        let mut defaults = all;
+        defaults.remove("mode");
+        defaults.remove("dangerously_allow");
+        assert_eq!(keys("Defaults"), defaults);
+    }
+}
