@@ -59,6 +59,7 @@ typedef struct {
 typedef struct {
     ngx_array_t                documents;   /* ngx_http_cors_document_t */
     ngx_array_t                refs;        /* ngx_http_cors_ref_t * */
+    ngx_uint_t                 rewrite;     /* unsigned  rewrite:1; */
 } ngx_http_cors_main_conf_t;
 
 
@@ -94,7 +95,7 @@ static ngx_int_t ngx_http_cors_set_headers(ngx_http_request_t *r,
     cors_decision *d);
 static ngx_int_t ngx_http_cors_set_vary(ngx_http_request_t *r,
     cors_decision *d, cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first);
-static ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
+static ngx_inline ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
 
 static ngx_inline ngx_http_cors_ctx_t *ngx_http_cors_evaluate(
     ngx_http_request_t *r, ngx_uint_t final);
@@ -580,7 +581,7 @@ ngx_http_cors_set_vary(ngx_http_request_t *r, cors_decision *d,
 }
 
 
-static ngx_table_elt_t *
+static ngx_inline ngx_table_elt_t *
 ngx_http_cors_push(ngx_http_request_t *r)
 {
     ngx_table_elt_t  *h;
@@ -915,6 +916,7 @@ static ngx_int_t
 ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
     cors_str *first)
 {
+    size_t            len;
     u_char           *p, *last;
     cors_lines       *field, site;
     ngx_uint_t        i, type, several;
@@ -933,8 +935,10 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
 
             /* most fields of a request have other lengths */
 
-            if (h[i].key.len >= 64
-                || ((NGX_HTTP_CORS_LENGTHS >> h[i].key.len) & 1) == 0)
+            len = h[i].key.len;
+
+            if (len >= 64
+                || (NGX_HTTP_CORS_LENGTHS & ((uint64_t) 1 << len)) == 0)
             {
                 continue;
             }
@@ -1094,33 +1098,41 @@ ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
 static ngx_inline ngx_uint_t
 ngx_http_cors_request_field(ngx_table_elt_t *h)
 {
-    switch (h->key.len) {
+    size_t  len;
 
-    case sizeof("origin") - 1:
-        return ngx_http_cors_is(h, "origin", NGX_HTTP_CORS_ORIGIN);
+    len = h->key.len;
 
-    case sizeof("upgrade") - 1:
-        return ngx_http_cors_is(h, "upgrade", NGX_HTTP_CORS_UPGRADE);
+    /* not a switch: its table costs more than these, which come in this order */
 
-    case sizeof("sec-fetch-site") - 1:
+    if (len == sizeof("sec-fetch-site") - 1) {
         return ngx_http_cors_is(h, "sec-fetch-site",
                                 NGX_HTTP_CORS_SEC_FETCH_SITE);
+    }
 
-    case sizeof("access-control-request-method") - 1:
+    if (len == sizeof("origin") - 1) {
+        return ngx_http_cors_is(h, "origin", NGX_HTTP_CORS_ORIGIN);
+    }
+
+    if (len == sizeof("upgrade") - 1) {
+        return ngx_http_cors_is(h, "upgrade", NGX_HTTP_CORS_UPGRADE);
+    }
+
+    if (len == sizeof("access-control-request-method") - 1) {
         return ngx_http_cors_is(h, "access-control-request-method",
                                 NGX_HTTP_CORS_REQUEST_METHOD);
+    }
 
-    case sizeof("access-control-request-headers") - 1:
+    if (len == sizeof("access-control-request-headers") - 1) {
         return ngx_http_cors_is(h, "access-control-request-headers",
                                 NGX_HTTP_CORS_REQUEST_HEADERS);
+    }
 
-    case sizeof("access-control-request-private-network") - 1:
+    if (len == sizeof("access-control-request-private-network") - 1) {
         return ngx_http_cors_is(h, "access-control-request-private-network",
                                 NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK);
-
-    default:
-        return NGX_HTTP_CORS_OTHER;
     }
+
+    return NGX_HTTP_CORS_OTHER;
 }
 
 
@@ -1236,6 +1248,12 @@ ngx_http_cors_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     cmcf->rewrite = 0;
+     */
+
     if (ngx_array_init(&cmcf->documents, cf->pool, 1,
                        sizeof(ngx_http_cors_document_t))
         != NGX_OK)
@@ -1283,12 +1301,24 @@ ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_cors_loc_conf_t  *prev = parent;
     ngx_http_cors_loc_conf_t  *conf = child;
 
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_cors_main_conf_t  *cmcf;
+
     if (conf->ref == NULL) {
         conf->ref = prev->ref;
     }
 
     ngx_conf_merge_uint_value(conf->phase, prev->phase,
                               NGX_HTTP_CORS_PREACCESS);
+
+    /* the rewrite phase matters for it alone, and for error pages */
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (conf->phase == NGX_HTTP_CORS_REWRITE || clcf->error_pages) {
+        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
+        cmcf->rewrite = 1;
+    }
 
     return NGX_CONF_OK;
 }
@@ -1342,12 +1372,14 @@ ngx_http_cors_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
+    if (mcf->rewrite) {
+        h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
 
-    *h = ngx_http_cors_rewrite_handler;
+        *h = ngx_http_cors_rewrite_handler;
+    }
 
     h = ngx_array_push(&cmcf->phases[NGX_HTTP_PREACCESS_PHASE].handlers);
     if (h == NULL) {

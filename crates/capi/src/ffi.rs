@@ -23,7 +23,8 @@ pub(crate) fn guard<R>(
         Ok(value) => value,
         Err(payload) => {
             // A payload may panic in its turn when it is dropped.
-            mem::forget(payload);
+            let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+            mem::forget(dropped);
             or_else()
         }
     }

@@ -176,7 +176,7 @@ pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) policy: PolicyArgs,
 
-    /// The origin of the page, such as https://app.example.com.
+    /// The origin of the page, such as `https://app.example.com`.
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) origin: String,
 

@@ -8,7 +8,10 @@ use libcors_policy::{
     HostPattern, Origin, OriginPattern, Outcome, Policy, PortPattern, Request,
     TuplePattern,
 };
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::{
+    ParserBuilder,
+    hir::{Class, Hir, HirKind},
+};
 
 /// The most examples of one kind.
 const MOST: usize = 3;
@@ -187,7 +190,7 @@ fn of_regex(regex: &str) -> Cover {
     let words = "whole origins that the expression matches".to_owned();
     let policies = single(regex);
     let policy = policies.as_ref().and_then(|p| p.nth(0)).map(|p| p.policy());
-    let Ok(hir) = regex_syntax::parse(regex) else {
+    let Some(hir) = parse(regex) else {
         return Cover { words, ..Cover::default() };
     };
     let inside: Vec<String> = (0..8)
@@ -214,6 +217,12 @@ fn of_regex(regex: &str) -> Cover {
         ];
     }
     Cover::sort(words, policy, inside, outside)
+}
+
+/// The expression's structure. Origins are ASCII, and so are the examples.
+fn parse(regex: &str) -> Option<Hir> {
+    let mut builder = ParserBuilder::new();
+    builder.unicode(false).utf8(false).build().parse(regex).ok()
 }
 
 /// The policies of a document that has this expression alone.
@@ -245,21 +254,17 @@ fn sample(hir: &Hir, variant: usize, text: &mut String) {
             };
             let mut chars = wanted.chars();
             let has = |c: &char| match class {
-                regex_syntax::hir::Class::Unicode(class) => {
+                Class::Unicode(class) => {
                     class.iter().any(|r| (r.start()..=r.end()).contains(c))
                 }
-                regex_syntax::hir::Class::Bytes(class) => {
-                    class.iter().any(|r| {
-                        u8::try_from(*c)
-                            .is_ok_and(|b| (r.start()..=r.end()).contains(&b))
-                    })
-                }
+                Class::Bytes(class) => class.iter().any(|r| {
+                    u8::try_from(*c)
+                        .is_ok_and(|b| (r.start()..=r.end()).contains(&b))
+                }),
             };
             let first = || match class {
-                regex_syntax::hir::Class::Unicode(class) => {
-                    class.iter().next().map(|r| r.start())
-                }
-                regex_syntax::hir::Class::Bytes(class) => {
+                Class::Unicode(class) => class.iter().next().map(|r| r.start()),
+                Class::Bytes(class) => {
                     class.iter().next().map(|r| char::from(r.start()))
                 }
             };
@@ -292,7 +297,7 @@ mod tests {
     use super::*;
 
     fn samples(regex: &str) -> Vec<String> {
-        let hir = regex_syntax::parse(regex).unwrap();
+        let hir = parse(regex).unwrap();
         let sample = |variant| {
             let mut text = String::new();
             sample(&hir, variant, &mut text);
