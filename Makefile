@@ -18,7 +18,7 @@ target = $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 xtask  = $(target)/debug/xtask
 
 where = --prefix '$(PREFIX)' --libdir '$(LIBDIR)' \
-        --includedir '$(INCLUDEDIR)' --destdir '$(DESTDIR)'
+        --includedir '$(INCLUDEDIR)' $(if $(DESTDIR),--destdir '$(DESTDIR)')
 
 all:
 	$(CARGO) xtask build

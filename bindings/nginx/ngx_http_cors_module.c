@@ -22,17 +22,14 @@
 
 #define NGX_HTTP_CORS_VARY_LINES 8
 
+/* the size of a decision with so many headers */
 
-/* the lengths of the names that ngx_http_cors_request_field() knows, as bits */
+#define ngx_http_cors_decision_size(n)                                        \
+    (offsetof(cors_decision, headers) + (n) * sizeof(cors_header))
 
-#define NGX_HTTP_CORS_LENGTHS                                                 \
-    (((uint64_t) 1 << (sizeof("origin") - 1))                                 \
-     | ((uint64_t) 1 << (sizeof("upgrade") - 1))                              \
-     | ((uint64_t) 1 << (sizeof("sec-fetch-site") - 1))                       \
-     | ((uint64_t) 1 << (sizeof("access-control-request-method") - 1))        \
-     | ((uint64_t) 1 << (sizeof("access-control-request-headers") - 1))       \
-     | ((uint64_t) 1                                                          \
-        << (sizeof("access-control-request-private-network") - 1)))
+/* the number of headers that most decisions have at most */
+
+#define NGX_HTTP_CORS_HEADERS    4
 
 
 /* a policy as a "cors" directive names it */
@@ -108,9 +105,10 @@ static ngx_int_t ngx_http_cors_find_policy(ngx_http_request_t *r,
     ngx_http_cors_ref_t *ref, ngx_str_t *name, const cors_policy **policy);
 static const cors_policy *ngx_http_cors_get_policy(
     ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name);
-static ngx_uint_t ngx_http_cors_has_origin(ngx_http_request_t *r);
-static ngx_int_t ngx_http_cors_fill_request(ngx_http_request_t *r,
+static cors_request *ngx_http_cors_fill_request(ngx_http_request_t *r,
     cors_request *req, cors_str *first);
+static ngx_inline ngx_int_t ngx_http_cors_set_lines(ngx_http_request_t *r,
+    cors_lines *field, cors_str *first, ngx_uint_t *count, ngx_uint_t type);
 static ngx_int_t ngx_http_cors_collect(ngx_http_request_t *r,
     cors_lines *field, ngx_uint_t type);
 static ngx_inline ngx_uint_t ngx_http_cors_request_field(ngx_table_elt_t *h);
@@ -273,6 +271,21 @@ static ngx_http_variable_t  ngx_http_cors_vars[] = {
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
 static cors_request  ngx_http_cors_no_origin = { .size = sizeof(cors_request) };
+
+
+/*
+ * Whether ngx_http_cors_request_field() may know a name of this length; one
+ * beyond 255 is cut off, and found out there.
+ */
+
+static u_char  ngx_http_cors_lengths[256] = {
+    [sizeof("origin") - 1] = 1,
+    [sizeof("upgrade") - 1] = 1,
+    [sizeof("sec-fetch-site") - 1] = 1,
+    [sizeof("access-control-request-method") - 1] = 1,
+    [sizeof("access-control-request-headers") - 1] = 1,
+    [sizeof("access-control-request-private-network") - 1] = 1
+};
 
 
 static ngx_int_t
@@ -646,8 +659,8 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
 
 /*
  * Notes which policy rules: that of the location.  Once a decision is final,
- * only a location with a "cors" of its own replaces it; and the page of an error
- * never does, for it still answers the request that went wrong.
+ * only a location with a "cors" of its own replaces it; and the page of an
+ * error never does, for it still answers the request that went wrong.
  */
 
 static ngx_http_cors_ctx_t *
@@ -717,7 +730,10 @@ ngx_http_cors_create_ctx(ngx_http_request_t *r)
     ngx_pool_cleanup_t   *cln;
     ngx_http_cors_ctx_t  *ctx;
 
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cors_ctx_t));
+    /* the decision, if it is not too large, lies behind the context */
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cors_ctx_t)
+                          + ngx_http_cors_decision_size(NGX_HTTP_CORS_HEADERS));
     if (cln == NULL) {
         return NULL;
     }
@@ -767,18 +783,9 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (ngx_http_cors_has_origin(r)) {
-        req = &full;
-
-        if (ngx_http_cors_fill_request(r, req, first) != NGX_OK) {
-            return NGX_ERROR;
-        }
-
-    } else {
-
-        /* then the library looks at nothing else */
-
-        req = &ngx_http_cors_no_origin;
+    req = ngx_http_cors_fill_request(r, &full, first);
+    if (req == NULL) {
+        return NGX_ERROR;
     }
 
     d.size = sizeof(cors_decision);
@@ -800,12 +807,16 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 
     /* most of the struct is room for headers that most decisions lack */
 
-    size = offsetof(cors_decision, headers)
-           + d.header_count * sizeof(cors_header);
+    size = ngx_http_cors_decision_size(d.header_count);
 
-    ctx->decision = ngx_palloc(r->pool, size);
-    if (ctx->decision == NULL) {
-        return NGX_ERROR;
+    if (d.header_count <= NGX_HTTP_CORS_HEADERS) {
+        ctx->decision = (cors_decision *) (ctx + 1);
+
+    } else {
+        ctx->decision = ngx_palloc(r->pool, size);
+        if (ctx->decision == NULL) {
+            return NGX_ERROR;
+        }
     }
 
     ngx_memcpy(ctx->decision, &d, size);
@@ -888,124 +899,73 @@ ngx_http_cors_get_policy(ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name)
 }
 
 
-static ngx_uint_t
-ngx_http_cors_has_origin(ngx_http_request_t *r)
-{
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h, *last;
+/*
+ * Returns the request as the library sees it, or NULL.  *req, and first for the
+ * lines of fields that have one, are the caller's.
+ */
 
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-        last = h + part->nelts;
-
-        for ( /* void */ ; h < last; h++) {
-            if (h->key.len == sizeof("origin") - 1
-                && ngx_memcmp(h->lowcase_key, "origin", sizeof("origin") - 1)
-                   == 0)
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-static ngx_int_t
+static cors_request *
 ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
     cors_str *first)
 {
-    size_t            len;
     u_char           *p, *last;
-    cors_lines       *field, site;
-    ngx_uint_t        i, type, several;
+    ngx_uint_t        type, count[NGX_HTTP_CORS_OTHER];
     ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
+    ngx_table_elt_t  *h, *end;
 
-    *req = ngx_http_cors_no_origin;
-
-    site.count = 0;
-    several = 0;
+    ngx_memzero(count, sizeof(count));
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
+        end = h + part->nelts;
 
-        for (i = 0; i < part->nelts; i++) {
+        for ( /* void */ ; h < end; h++) {
 
             /* most fields of a request have other lengths */
 
-            len = h[i].key.len;
-
-            if (len >= 64
-                || (NGX_HTTP_CORS_LENGTHS & ((uint64_t) 1 << len)) == 0)
-            {
+            if (!ngx_http_cors_lengths[(u_char) h->key.len]) {
                 continue;
             }
 
-            type = ngx_http_cors_request_field(&h[i]);
+            type = ngx_http_cors_request_field(h);
 
-            switch (type) {
-
-            case NGX_HTTP_CORS_ORIGIN:
-                field = &req->origin;
-                break;
-
-            case NGX_HTTP_CORS_REQUEST_METHOD:
-                field = &req->request_method;
-                break;
-
-            case NGX_HTTP_CORS_REQUEST_HEADERS:
-                field = &req->request_headers;
-                break;
-
-            case NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK:
-                field = &req->request_private_network;
-                break;
-
-            case NGX_HTTP_CORS_UPGRADE:
-                field = &req->upgrade;
-                break;
-
-            case NGX_HTTP_CORS_SEC_FETCH_SITE:
-                field = &site;
-                break;
-
-            default:
-                continue;
+            if (type != NGX_HTTP_CORS_OTHER && count[type]++ == 0) {
+                first[type].data = (const char *) h->value.data;
+                first[type].len = h->value.len;
             }
-
-            if (field->count++) {
-                several = 1;
-                continue;
-            }
-
-            first[type].data = (const char *) h[i].value.data;
-            first[type].len = h[i].value.len;
-            field->lines = &first[type];
         }
     }
 
-    if (several
-        && (ngx_http_cors_collect(r, &req->origin, NGX_HTTP_CORS_ORIGIN)
-            != NGX_OK
-            || ngx_http_cors_collect(r, &req->request_method,
-                                     NGX_HTTP_CORS_REQUEST_METHOD)
-               != NGX_OK
-            || ngx_http_cors_collect(r, &req->request_headers,
-                                     NGX_HTTP_CORS_REQUEST_HEADERS)
-               != NGX_OK
-            || ngx_http_cors_collect(r, &req->request_private_network,
-                                     NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK)
-               != NGX_OK
-            || ngx_http_cors_collect(r, &req->upgrade, NGX_HTTP_CORS_UPGRADE)
-               != NGX_OK))
-    {
-        return NGX_ERROR;
+    if (count[NGX_HTTP_CORS_ORIGIN] == 0) {
+
+        /* the library looks at nothing else then */
+
+        return &ngx_http_cors_no_origin;
     }
 
-    if (site.count) {
-        req->sec_fetch_site = site.lines[0];
+    *req = ngx_http_cors_no_origin;
+
+    if (ngx_http_cors_set_lines(r, &req->origin, first, count,
+                                NGX_HTTP_CORS_ORIGIN)
+        != NGX_OK
+        || ngx_http_cors_set_lines(r, &req->request_method, first, count,
+                                   NGX_HTTP_CORS_REQUEST_METHOD)
+           != NGX_OK
+        || ngx_http_cors_set_lines(r, &req->request_headers, first, count,
+                                   NGX_HTTP_CORS_REQUEST_HEADERS)
+           != NGX_OK
+        || ngx_http_cors_set_lines(r, &req->request_private_network, first,
+                                   count, NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK)
+           != NGX_OK
+        || ngx_http_cors_set_lines(r, &req->upgrade, first, count,
+                                   NGX_HTTP_CORS_UPGRADE)
+           != NGX_OK)
+    {
+        return NULL;
+    }
+
+    if (count[NGX_HTTP_CORS_SEC_FETCH_SITE]) {
+        req->sec_fetch_site = first[NGX_HTTP_CORS_SEC_FETCH_SITE];
     }
 
     req->method.data = (const char *) r->method_name.data;
@@ -1048,7 +1008,26 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
         req->host.len = r->headers_in.server.len;
     }
 
-    return NGX_OK;
+    return req;
+}
+
+
+static ngx_inline ngx_int_t
+ngx_http_cors_set_lines(ngx_http_request_t *r, cors_lines *field,
+    cors_str *first, ngx_uint_t *count, ngx_uint_t type)
+{
+    if (count[type] == 0) {
+        return NGX_OK;
+    }
+
+    field->count = count[type];
+    field->lines = &first[type];
+
+    if (count[type] == 1) {
+        return NGX_OK;
+    }
+
+    return ngx_http_cors_collect(r, field, type);
 }
 
 
@@ -1062,10 +1041,6 @@ ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h;
-
-    if (field->count < 2) {
-        return NGX_OK;
-    }
 
     line = ngx_palloc(r->pool, field->count * sizeof(cors_str));
     if (line == NULL) {
@@ -1102,7 +1077,7 @@ ngx_http_cors_request_field(ngx_table_elt_t *h)
 
     len = h->key.len;
 
-    /* not a switch: its table costs more than these, which come in this order */
+    /* the likely ones first; the table of a switch would cost more */
 
     if (len == sizeof("sec-fetch-site") - 1) {
         return ngx_http_cors_is(h, "sec-fetch-site",

@@ -27,8 +27,8 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR")]
     includedir: Option<PathBuf>,
     /// Put everything below this folder, for packages
-    #[arg(long, value_name = "DIR", default_value = "")]
-    destdir: PathBuf,
+    #[arg(long, value_name = "DIR")]
+    destdir: Option<PathBuf>,
     /// Remove what was installed
     #[arg(long)]
     uninstall: bool,
@@ -55,7 +55,7 @@ pub fn command(arguments: &Arguments) -> Result {
             .includedir
             .clone()
             .unwrap_or_else(|| arguments.prefix.join("include")),
-        destdir: arguments.destdir.clone(),
+        destdir: arguments.destdir.clone().unwrap_or_default(),
     };
     for dir in [&layout.prefix, &layout.libdir, &layout.includedir] {
         if !dir.is_absolute() {

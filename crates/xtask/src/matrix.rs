@@ -61,6 +61,17 @@ pub fn check() -> Result<usize> {
     }
     compile("clang", "c99", &["-Wdocumentation"], &c)?;
     count += 1;
+    // A compiler that knows little more than the standard.
+    if packages::offer(&[Need::Program("tcc", "tcc")]) {
+        run::read(
+            run::command("tcc")
+                .args(["-Wall", "-Werror", "-Iinclude", "-c"])
+                .arg(&c)
+                .arg("-o")
+                .arg(dir.join("twice.o")),
+        )?;
+        count += 1;
+    }
 
     // The values are the compiler's to compute. Freestanding, so that the other
     // size of pointers needs no C library.

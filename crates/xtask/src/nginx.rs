@@ -161,6 +161,8 @@ fn upstream(source: &Path, suffix: &str) -> Result<Build> {
             source.display()
         );
     }
+    // Commands run elsewhere.
+    let source = &source.canonicalize().context(source.display())?;
     let version = version(source)?;
     let base = run::target().join("nginx-src").join(&version);
     // Building writes into the tree, so it is done in a copy.
