@@ -127,8 +127,26 @@ impl Folder {
 
     /// Starts nginx and waits until it listens on `port`.
     pub fn start(&self, port: u16) -> io::Result<Server<'_>> {
-        let child = self
-            .command(&["-g", "daemon off;"])
+        self.start_under(&[], port)
+    }
+
+    /// Starts nginx under another program, such as valgrind.
+    pub fn start_under(
+        &self,
+        wrapper: &[&str],
+        port: u16,
+    ) -> io::Result<Server<'_>> {
+        let plain = self.command(&["-g", "daemon off;"]);
+        let mut command = match wrapper {
+            [] => plain,
+            [program, arguments @ ..] => {
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command.arg(plain.get_program()).args(plain.get_args());
+                command
+            }
+        };
+        let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
