@@ -683,9 +683,9 @@ typedef struct cors_decision {
 /**
  * cors_decide decides a request.
  *
- * request and decision must have their size set. Of a request without Origin
- * nothing else is looked at, so that it need not be filled in. A NULL policy is
- * that of a name which does not exist: it closes, with CORS_REASON_NO_POLICY.
+ * request and decision must have their size set. A request without Origin needs
+ * nothing else: all its other members may be zero. A NULL policy is that of a
+ * name which does not exist: it closes, with CORS_REASON_NO_POLICY.
  *
  * A request that is not allowed is no error: it is a decision with a reason. On
  * any status but CORS_OK the decision closes as well, if its size is that of a

@@ -1,5 +1,5 @@
 //! nginx with the module under valgrind, through requests of every kind and five
-//! reloads: no error, and no byte lost.
+//! reloads: no error, and no byte lost that the module allocated.
 
 use std::fs;
 
@@ -28,6 +28,23 @@ fn line(name: &str, value: &str) -> Line {
     (name.as_bytes().to_vec(), value.as_bytes().to_vec())
 }
 
+/// The paragraphs of a log of valgrind.
+fn records(log: &str) -> impl Iterator<Item = String> {
+    let mut records = vec![String::new()];
+    for line in log.lines() {
+        let text = line.splitn(3, "==").nth(2).unwrap_or_default();
+        match text.trim() {
+            "" => records.push(String::new()),
+            _ => {
+                let last = records.last_mut().unwrap();
+                *last += line;
+                last.push('\n');
+            }
+        }
+    }
+    records.into_iter()
+}
+
 #[test]
 fn five_reloads_lose_nothing() {
     let application = Application::start().unwrap();
@@ -52,7 +69,9 @@ fn five_reloads_lose_nothing() {
                 "valgrind",
                 "--leak-check=full",
                 "--show-leak-kinds=definite,indirect",
-                "--trace-children=no",
+                "--errors-for-leak-kinds=none",
+                // Modules are unloaded before leaks are looked for.
+                "--keep-debuginfo=yes",
                 &logs,
             ],
             port,
@@ -103,11 +122,14 @@ fn five_reloads_lose_nothing() {
         processes += 1;
         let log = fs::read_to_string(&path).unwrap();
         assert!(log.contains("ERROR SUMMARY: 0 errors"), "{log}");
-        let none = "definitely lost: 0 bytes";
-        let all_freed = log.contains("All heap blocks were freed");
-        assert!(all_freed || log.contains(none), "{log}");
-        let none = "indirectly lost: 0 bytes";
-        assert!(all_freed || log.contains(none), "{log}");
+        // nginx itself does not free all that a process starts with. What is
+        // lost must not have been allocated by the module, nor on its behalf.
+        let ours = records(&log)
+            .filter(|record| record.contains("lost in loss record"))
+            .filter(|record| record.contains("cors"));
+        for record in ours {
+            panic!("{record}");
+        }
     }
     // The master, and a worker for each configuration that was good.
     assert!(processes >= 7, "only {processes} processes");
