@@ -70,6 +70,11 @@ pub fn command(arguments: &Arguments) -> Result {
     }
 }
 
+/// Fails if the nginx module costs more than it may.
+pub fn check_nginx() -> Result {
+    bench_nginx(true, 5, true)
+}
+
 const VALGRIND: Need = Need::Program("valgrind", "valgrind");
 
 /// What callgrind says in its last lines.

@@ -12,6 +12,7 @@ mod matrix;
 mod nginx;
 mod packages;
 mod run;
+mod test;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,8 @@ enum Command {
     Abi(abi::Arguments),
     /// Count instructions of decisions, or of requests through nginx
     Bench(bench::Arguments),
+    /// Test everything
+    Test(test::Arguments),
     /// Build the nginx module
     Nginx(nginx::Arguments),
     /// Install the library, for `make install`
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Header(arguments) => header::command(&arguments),
         Command::Abi(arguments) => abi::command(&arguments),
         Command::Bench(arguments) => bench::command(&arguments),
+        Command::Test(arguments) => test::command(&arguments),
         Command::Nginx(arguments) => nginx::command(&arguments),
         Command::Install(arguments) => install::command(&arguments),
     };
