@@ -1,6 +1,9 @@
 //! The suite through the C ABI: through the shared library as it is shipped,
 //! opened by name, and nothing but what `cors.h` declares.
 
+// The field that a symbol is put into says its type.
+#![expect(clippy::missing_transmute_annotations)]
+
 use std::{
     env,
     ffi::{CStr, CString, c_char},

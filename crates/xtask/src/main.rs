@@ -5,6 +5,7 @@
 mod abi;
 mod bench;
 mod ctests;
+mod demo;
 mod header;
 mod install;
 mod library;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Test everything
     Test(test::Arguments),
+    /// Show real requests through nginx, and what a browser makes of the answers
+    Demo(demo::Arguments),
     /// Build the nginx module
     Nginx(nginx::Arguments),
     /// Install the library, for `make install`
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Abi(arguments) => abi::command(&arguments),
         Command::Bench(arguments) => bench::command(&arguments),
         Command::Test(arguments) => test::command(&arguments),
+        Command::Demo(arguments) => demo::command(&arguments),
         Command::Nginx(arguments) => nginx::command(&arguments),
         Command::Install(arguments) => install::command(&arguments),
     };

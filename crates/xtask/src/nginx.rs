@@ -65,6 +65,14 @@ const MODULE: &str = "ngx_http_cors_module.so";
 /// Where Debian keeps what modules are built against.
 const DEBIAN: &str = "/usr/share/nginx/src";
 
+/// What a build for Debian's nginx needs.
+pub const DEBIAN_NEEDS: [Need; 4] = [
+    Need::Program("nginx", "nginx"),
+    Need::File("/usr/share/nginx/src/configure", "nginx-dev"),
+    Need::Program("gcc", "gcc"),
+    Need::Program("make", "make"),
+];
+
 /// Builds the module for the nginx that is installed, or for that of a source
 /// tree.
 pub fn build(source: Option<&Path>, variant: &Variant) -> Result<Nginx> {
@@ -112,12 +120,7 @@ struct Build {
 }
 
 fn debian(suffix: &str) -> Result<Build> {
-    packages::ensure(&[
-        Need::Program("nginx", "nginx"),
-        Need::File("/usr/share/nginx/src/configure", "nginx-dev"),
-        Need::Program("gcc", "gcc"),
-        Need::Program("make", "make"),
-    ])?;
+    packages::ensure(&DEBIAN_NEEDS)?;
     let dir = PathBuf::from(DEBIAN);
     // A list of bash: how Debian configured nginx itself.
     let flags = run::read(
