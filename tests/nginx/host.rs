@@ -546,7 +546,7 @@ fn bad_configurations_are_refused_with_every_problem() {
     host.configure("cors more;\ncors_policies more.toml;", "");
     let more = "[policy.more]\nallow_origins = [\"https://a.example\"]\n";
     host.folder.write("more.toml", more).unwrap();
-    assert_eq!(host.folder.check().unwrap().0, true);
+    assert!(host.folder.check().unwrap().0);
 }
 
 #[test]
