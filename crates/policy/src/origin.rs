@@ -145,16 +145,22 @@ pub(crate) fn is_host(host: &[u8], http: bool) -> bool {
         return false;
     }
     let name = host.strip_suffix(b".").unwrap_or(host);
-    let mut last = name;
-    for label in name.split(|&b| b == b'.') {
-        if label.is_empty()
-            || label.len() > MAX_LABEL
-            || !label.iter().all(|&b| is_label_byte(b))
-        {
+    let mut len = 0;
+    for &byte in name {
+        if is_label_byte(byte) {
+            len += 1;
+        } else if byte == b'.' && 0 < len && len <= MAX_LABEL {
+            len = 0;
+        } else {
             return false;
         }
-        last = label;
     }
+    if len == 0 || len > MAX_LABEL {
+        return false;
+    }
+    let Some(last) = name.get(name.len() - len..) else {
+        return false;
+    };
     !http || !is_numeric(last) || is_ipv4(host)
 }
 

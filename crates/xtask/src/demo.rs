@@ -4,7 +4,11 @@
 mod scene;
 mod table;
 
-use std::{io, path::Path, time::Instant};
+use std::{
+    io::{self, Write as _},
+    path::Path,
+    time::Instant,
+};
 
 use libcors_config::{Format, Policies};
 use libcors_policy::Policy;
@@ -186,7 +190,8 @@ impl Show<'_> {
         if arguments.serve {
             serve(&server, &folder, port);
             signals.forever().next();
-            println!("\nstopping nginx");
+            // The terminal may be gone.
+            drop(writeln!(io::stdout(), "\nstopping nginx"));
         }
         result
     }
@@ -301,5 +306,5 @@ fn serve(server: &Server<'_>, folder: &Folder, port: u16) {
          the policy file:     {folder}/quickstart.toml\n\
          after a change:      kill -HUP {id}; tail {folder}/logs/error.log"
     );
-    drop(io::Write::flush(&mut io::stdout()));
+    drop(io::stdout().flush());
 }
