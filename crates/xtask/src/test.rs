@@ -75,6 +75,9 @@ pub fn command(arguments: &Arguments) -> Result {
         Ok(1)
     });
     if let Some((shipped, panics)) = &built {
+        totals.step("no path of a decision to a panic", || {
+            no_panic(&shipped.module.with_file_name("objs"))
+        });
         let library = run::target().join("release/libcors.so");
         let environment = [
             ("CORS_SO", &library),
@@ -93,6 +96,55 @@ pub fn command(arguments: &Arguments) -> Result {
         }
     }
     totals.finish()
+}
+
+/// Looks at the machine code of the functions that decide: none may call what
+/// panics. Returns how many there are.
+fn no_panic(objects: &Path) -> Result<usize> {
+    // Those that only build, print or explain policies may.
+    const DECIDING: [&str; 6] = [
+        "libcors_policy::policy::",
+        "libcors_policy::origin::",
+        "libcors_policy::origins::",
+        "libcors_policy::table::",
+        "libcors_policy::tokens::",
+        "cors_decide>",
+    ];
+    const OTHERS: [&str; 8] = [
+        "drop_in_place",
+        "fmt",
+        "::new",
+        "::explain",
+        "::Teller",
+        "::fill",
+        "::text",
+        "::key_of",
+    ];
+    // Not stripped, and linked as it is shipped.
+    let module = objects.join("ngx_http_cors_module.so");
+    let code = run::read(
+        run::command("objdump")
+            .args(["--disassemble", "--demangle", "--no-show-raw-insn"])
+            .arg(&module),
+    )?;
+    let mut function = None;
+    let mut count = 0;
+    for line in code.lines() {
+        if line.ends_with(">:") {
+            let deciding = DECIDING.iter().any(|name| line.contains(name))
+                && !OTHERS.iter().any(|name| line.contains(name));
+            count += usize::from(deciding);
+            function = deciding.then_some(line);
+        } else if let Some(function) = function
+            && (line.contains("core::panicking::") || line.contains("_fail"))
+        {
+            fail!("{function} may panic: {line}");
+        }
+    }
+    if count < 5 {
+        fail!("only {count} functions that decide in {}", module.display());
+    }
+    Ok(count)
 }
 
 /// The suite, and the tests of the host, through a newer nginx.
