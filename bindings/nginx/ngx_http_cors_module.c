@@ -385,6 +385,7 @@ ngx_http_cors_answer(ngx_http_request_t *r, ngx_uint_t final)
 static ngx_int_t
 ngx_http_cors_header_filter(ngx_http_request_t *r)
 {
+    cors_decision        *d;
     ngx_http_cors_ctx_t  *ctx;
 
     if (r != r->main) {
@@ -398,7 +399,21 @@ ngx_http_cors_header_filter(ngx_http_request_t *r)
     }
 
     if (ctx && ctx->decision && ctx->decision->enforced) {
-        if (ngx_http_cors_set_headers(r, ctx->decision) != NGX_OK) {
+        d = ctx->decision;
+
+        if (d->status >= NGX_HTTP_SPECIAL_RESPONSE
+            && !ctx->answered
+            && r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE)
+        {
+            /* "return" came before the phase that refuses */
+
+            ctx->answered = 1;
+
+            return ngx_http_filter_finalize_request(r, &ngx_http_cors_module,
+                                                    d->status);
+        }
+
+        if (ngx_http_cors_set_headers(r, d) != NGX_OK) {
             return NGX_ERROR;
         }
     }
@@ -562,7 +577,7 @@ ngx_http_cors_set_vary(ngx_http_request_t *r, cors_decision *d,
         size = CORS_VARY_EXTRA;
 
         for (i = 0; i < n; i++) {
-            size += lines[i].len + 2;
+            size += 2 * lines[i].len + 2;
         }
 
         value = ngx_pnalloc(r->pool, size);
@@ -660,21 +675,34 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
 /*
  * Notes which policy rules: that of the location.  Once a decision is final,
  * only a location with a "cors" of its own replaces it; and the page of an
- * error never does, for it still answers the request that went wrong.
+ * error never brings one, for it still answers the request that went wrong.
  */
 
 static ngx_http_cors_ctx_t *
 ngx_http_cors_choose(ngx_http_request_t *r)
 {
     ngx_http_cors_ctx_t       *ctx;
+    ngx_http_cors_ref_t       *ref;
     ngx_http_cors_loc_conf_t  *clcf;
+    ngx_http_core_srv_conf_t  *cscf;
 
     ctx = ngx_http_cors_get_ctx(r);
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
 
+    ref = clcf->ref;
+
     if (ctx == NULL) {
 
-        if (clcf->ref == NULL) {
+        if (r->err_status || r->error_page) {
+
+            /* it failed before its location was noted, or that has none */
+
+            cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+            clcf = cscf->ctx->loc_conf[ngx_http_cors_module.ctx_index];
+            ref = clcf->ref;
+        }
+
+        if (ref == NULL) {
             return NULL;
         }
 
@@ -684,7 +712,7 @@ ngx_http_cors_choose(ngx_http_request_t *r)
             return NGX_CONF_ERROR;
         }
 
-    } else if (clcf->ref == ctx->ref
+    } else if (ref == ctx->ref
                || ctx->answered
                || r->err_status
                || r->error_page
@@ -693,7 +721,7 @@ ngx_http_cors_choose(ngx_http_request_t *r)
         return ctx;
     }
 
-    ctx->ref = clcf->ref;
+    ctx->ref = ref;
     ctx->decided = 0;
     ctx->final = 0;
 
@@ -845,6 +873,18 @@ ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
         return NGX_OK;
     }
 
+    *policy = NULL;
+
+    if (r->err_status || r->error_page) {
+
+        /* what the name was for the request that went wrong nobody knows */
+
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "cors: an error page has no policy \"%V\", closing",
+                      &ref->name);
+        return NGX_OK;
+    }
+
     if (ngx_http_complex_value(r, ref->value, &value) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -964,7 +1004,7 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
         return NULL;
     }
 
-    if (count[NGX_HTTP_CORS_SEC_FETCH_SITE]) {
+    if (count[NGX_HTTP_CORS_SEC_FETCH_SITE] == 1) {
         req->sec_fetch_site = first[NGX_HTTP_CORS_SEC_FETCH_SITE];
     }
 
@@ -1563,6 +1603,12 @@ ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (ngx_http_script_variables_count(&value[1]) == 0) {
         return NGX_CONF_OK;
+    }
+
+    if (ngx_strstr(value[1].data, "$cors_")
+        || ngx_strstr(value[1].data, "${cors_"))
+    {
+        return "may not depend on what it decides";
     }
 
     ref->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));

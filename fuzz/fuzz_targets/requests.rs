@@ -79,12 +79,12 @@ impl<'a> Arbitrary<'a> for Line {
     fn arbitrary(u: &mut Unstructured<'a>) -> Result<Line> {
         let mut line = Vec::new();
         for _ in 0..u.int_in_range(0..=5)? {
-            match u.int_in_range(0..=7)? {
-                0 => {
+            match u.int_in_range(0..=15)? {
+                0 | 1 => {
                     let len = u.int_in_range(0..=12)?;
                     line.extend_from_slice(u.bytes(len)?);
                 }
-                1 => {
+                2 => {
                     let word = u.choose(&WORDS)?.as_bytes();
                     let count = u.int_in_range(0..=600)?;
                     line.extend_from_slice(&word.repeat(count));
@@ -109,9 +109,9 @@ fn lines(u: &mut Unstructured<'_>, most: usize) -> Result<Vec<Vec<u8>>> {
         lines.push(line.0);
     }
     // Many lines alike, without many bytes of input.
-    if count > 1 && u.ratio(1, 4)? {
+    let line = lines.first().cloned().unwrap_or_default();
+    if count > 1 && line.len() < 100 && u.ratio(1, 4)? {
         let again = u.int_in_range(0..=140)?;
-        let line = lines.first().cloned().unwrap_or_default();
         lines.extend(std::iter::repeat_n(line, again));
     }
     Ok(lines)
@@ -122,6 +122,12 @@ fn optional(u: &mut Unstructured<'_>) -> Result<Option<Vec<u8>>> {
         true => Some(Line::arbitrary(u)?.0),
         false => None,
     })
+}
+
+/// `:protocol` has one value (RFC 8441); the naive engine takes it for a list.
+fn one(mut value: Vec<u8>) -> Vec<u8> {
+    value.retain(|byte| !b", \t".contains(byte));
+    value
 }
 
 #[derive(Debug)]
@@ -146,7 +152,7 @@ impl<'a> Arbitrary<'a> for Input {
             request_headers: lines(u, 12)?,
             request_private_network: lines(u, 2)?,
             upgrade: lines(u, 3)?,
-            protocol: optional(u)?,
+            protocol: optional(u)?.map(one),
             scheme: optional(u)?,
             host: optional(u)?,
             sec_fetch_site: optional(u)?,
@@ -199,8 +205,13 @@ fuzz_target!(|input: Input| {
     }
     if credentials {
         assert!(policy.is_some_and(Policy::allows_credentials));
-        for header in &headers {
-            assert_ne!(header.value(), b"*".as_slice());
+        // What is echoed may be `*`, which then is the name of a method or header.
+        for name in [
+            HeaderName::AllowOrigin,
+            HeaderName::ExposeHeaders,
+            HeaderName::TimingAllowOrigin,
+        ] {
+            assert!(all(name).all(|header| header.value() != b"*"));
         }
     }
     if decision.kind() != Kind::Preflight && decision.outcome() == Outcome::Deny

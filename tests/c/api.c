@@ -1122,6 +1122,21 @@ request_sizes(void)
         larger.tail[i] = 0;
     }
 
+    /* What is known of a request for a WebSocket is enough to refuse it. */
+    r.upgrade = str("websocket");
+    larger.known.upgrade.lines = &r.upgrade;
+    larger.known.upgrade.count = 1;
+    larger.tail[0] = 1;
+    CHECK(cors_decide(policy("site"), &larger.known, &decision)
+          == CORS_ERR_ABI);
+    CHECK(decision.kind == CORS_KIND_WEBSOCKET && decision.status == 403);
+
+    larger.tail[0] = 0;
+    larger.known.host.len = (size_t) -1;
+    CHECK(cors_decide(policy("site"), &larger.known, &decision)
+          == CORS_ERR_ARGUMENT);
+    CHECK(decision.kind == CORS_KIND_WEBSOCKET && decision.status == 403);
+
     return 0;
 }
 
@@ -1401,7 +1416,7 @@ merges(const cors_decision *decision, const cors_str *lines, size_t count,
     CHECK(cors_vary_merge(decision, lines, count, NULL, 0) == length);
 
     for (limit = CORS_VARY_EXTRA, size = 0; size < count; size++) {
-        limit += lines[size].len + 2;
+        limit += 2 * lines[size].len + 2;
     }
 
     CHECK(length < limit);
@@ -1432,6 +1447,17 @@ vary_merge(void)
 
     lines[0] = str("*");
     CHECK(merges(&decision, lines, 1, "*") == 0);
+
+    /* Without white space the value is longer than the lines. */
+    lines[0] = str("A,B,C,D,E,F,G,H,I,J,K,L,M,N,O,P,Q,R,S,T,U,V,W,X,Y,Z,"
+                   "AA,AB,AC,AD,AE,AF,AG,AH,AI,AJ,AK,AL,AM,AN,AO,AP,AQ,AR,AS,"
+                   "AT,AU,AV,AW,AX,AY,AZ,BA,BB,BC,BD,BE,BF,BG,BH,BI,BJ,BK,BL");
+    CHECK(merges(&decision, lines, 1,
+                 "A, B, C, D, E, F, G, H, I, J, K, L, M, N, O, P, Q, R, S, T, "
+                 "U, V, W, X, Y, Z, AA, AB, AC, AD, AE, AF, AG, AH, AI, AJ, "
+                 "AK, AL, AM, AN, AO, AP, AQ, AR, AS, AT, AU, AV, AW, AX, AY, "
+                 "AZ, BA, BB, BC, BD, BE, BF, BG, BH, BI, BJ, BK, BL, Origin")
+          == 0);
 
     test_preflight(&r, APP, "PATCH", "x-a");
     CHECK(decide("echo", &r, &decision) == CORS_OK);

@@ -1,7 +1,7 @@
 //! What nginx does around a decision: phases, errors, redirects, caches, error
 //! pages, configuration, reloads.
 
-use std::{env, fs, process::Command, thread, time::Duration};
+use std::{env, fs, path::Path, process::Command, thread, time::Duration};
 
 use libcors_testkit::{
     http::{self, Application, Reply},
@@ -321,6 +321,63 @@ fn headers_stand_once_on_every_response() {
 }
 
 #[test]
+fn a_long_vary_is_merged_whole() {
+    let names: Vec<String> = (0..100).map(|i| format!("X-{i}")).collect();
+    let host = Host::new(
+        "",
+        &format!(
+            "cors api; add_header Vary \"{}\" always;\n\
+         location /huge {{ add_header Vary \"{}\" always; }}",
+            names.join(","),
+            (0..300).map(|i| format!("X{i}")).collect::<Vec<_>>().join(","),
+        ),
+    );
+    let server = host.start();
+    let expected = format!("{}, Origin", names.join(", "));
+    assert_eq!(host.get("/page.txt", APP).value("vary"), expected);
+    assert_eq!(host.preflight("/x", APP).value("vary"), expected);
+    // No cache could keep so many apart.
+    assert_eq!(host.get("/huge", APP).value("vary"), "*");
+    drop(server);
+}
+
+#[test]
+fn an_error_page_never_brings_a_policy() {
+    let host = Host::new(
+        "map $uri $by_uri { default api; ~^/open open; }",
+        r#"
+        error_page 413 /open/413.html;
+        error_page 400 /open/400.html;
+        error_page 418 /open/418.html;
+        location /big { client_max_body_size 1; }
+        location /refused/ { limit_except GET { deny all; }
+                             error_page 403 =204 /open/none; }
+        location /mapped { cors $by_uri; error_page 404 /open/e.html;
+                           return 404; }
+        location /guarded { cors api; error_page 404 /open/e.html;
+                            return 404; }
+        location = /open/none { cors open; return 204; }
+        location /open/ { internal; cors open; }
+        if ($uri = /tea) { return 418; }
+        "#,
+    );
+    let server = host.start();
+    let post = [("Origin", EVIL), ("Content-Length", "9")];
+    for reply in [
+        host.ask("POST", "/big", &post),
+        host.ask("GET", "/page.txt", &[("Origin", EVIL), ("Bad Name", "x")]),
+        host.get("/tea", EVIL),
+        host.preflight("/refused/x", EVIL),
+        host.get("/mapped", EVIL),
+        host.get("/guarded", EVIL),
+    ] {
+        assert_eq!(cors_lines(&reply), 0, "{reply:?}");
+    }
+    assert_allowed(&host.get("/guarded", APP), 404, APP);
+    drop(server);
+}
+
+#[test]
 fn http2_gets_the_same() {
     let host = Host::new(
         "",
@@ -465,6 +522,8 @@ fn locations_made_of_return() {
         location /login { return 302 /elsewhere; }
         location /reject { cors strict; cors_preflight_phase rewrite;
                            return 200 x; }
+        location /refuse { cors strict; return 200 secret; }
+        location /moved { cors strict; return 301 /; }
         "#,
     );
     let server = host.start();
@@ -476,6 +535,14 @@ fn locations_made_of_return() {
     assert_eq!(reply.value("access-control-allow-methods"), "PUT");
     assert_eq!(host.preflight("/login", APP).status, 302);
     assert_eq!(host.get("/reject", EVIL).status, 403);
+    // What is refused is refused, even if `return` comes first.
+    for path in ["/refuse", "/reject"] {
+        let reply = host.get(path, EVIL);
+        assert_denied(&reply, 403);
+        assert!(!reply.body.ends_with(b"secret"), "{reply:?}");
+        assert_eq!(host.get(path, APP).status, 200);
+    }
+    assert_eq!(host.get("/moved", EVIL).status, 301);
     drop(server);
 }
 
@@ -530,6 +597,7 @@ fn bad_configurations_are_refused_with_every_problem() {
     check("", "cors apii;", &["there is no cors policy \"apii\" in", ".conf:"]);
     check("", "cors api; cors open;", &["\"cors\" directive is duplicate"]);
     check("", "cors '';", &["has an empty policy name"]);
+    check("", "cors $cors_policy;", &["may not depend on what it decides"]);
     check(
         "",
         "cors_preflight_phase access;",
@@ -635,11 +703,15 @@ fn hostile_requests_do_no_harm() {
 
 #[test]
 fn a_panic_of_the_library_costs_the_headers_alone() {
-    let Some(module) = env::var_os("CORS_NGINX_PANIC_MODULE") else {
-        panic!(
-            "CORS_NGINX_PANIC_MODULE names no module: run `cargo xtask test`"
-        );
-    };
+    let built = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../target/nginx-test-panic/ngx_http_cors_module.so");
+    let module =
+        env::var_os("CORS_NGINX_PANIC_MODULE").map_or(built, Into::into);
+    assert!(
+        module.exists(),
+        "{} is missing: run `cargo xtask nginx --features test-panic`",
+        module.display()
+    );
     let host = Host::new("", "cors api;");
     let own = Installation::find().unwrap().module.unwrap();
     let conf = host.folder.read("nginx.conf");

@@ -73,9 +73,15 @@ pub unsafe extern "C" fn cors_decide(
 unsafe fn close(decision: *mut cors_decision, request: *const cors_request) {
     let close = || {
         // SAFETY: the header asks for a request of the size that it says.
-        let request = unsafe { ffi::request(request) };
-        let request = request.unwrap_or(CRequest::nothing());
-        let decided = Policy::decide_without_policy(request);
+        let request = unsafe { ffi::salvage(request) };
+        let request = request.as_ref().map(CRequest::salvaged);
+        let mut decided = Policy::decide_without_policy(
+            request.unwrap_or(CRequest::nothing()),
+        );
+        if request.is_none() {
+            // It may have asked for a WebSocket.
+            decided = decided.rejected();
+        }
         // SAFETY: `prepare_output` found the decision large enough.
         unsafe { write_decision(decision, &decided) };
     };
@@ -327,9 +333,10 @@ pub unsafe extern "C" fn cors_header_owned(
 /// badly. An empty value means no Vary line.
 ///
 /// Like snprintf(), the call writes up to size bytes, the last of them a NUL, and
-/// returns the length of the whole value without the NUL. A buffer of the length
-/// of all lines, two more for each, and CORS_VARY_EXTRA is always enough. buffer
-/// must not overlap the lines; it may be NULL if size is 0.
+/// returns the length of the whole value without the NUL. A buffer of twice the
+/// length of all lines, two more for each, and CORS_VARY_EXTRA is always enough.
+/// buffer must not overlap the lines; it may be NULL if size is 0. A response that
+/// names more than 256 fields is said to depend on everything: the value is "*".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cors_vary_merge(
     decision: *const cors_decision,
@@ -360,8 +367,8 @@ pub unsafe extern "C" fn cors_vary_merge(
     guard(|| 0, merge)
 }
 
-/// How much longer than the lines it is made of the value of cors_vary_merge()
-/// can be, the NUL included.
+/// Twice the length of the lines, two for each line and this is always enough for
+/// the value of cors_vary_merge(), the NUL included.
 pub const CORS_VARY_EXTRA: usize = 72;
 
 // The size of every struct is part of the ABI.

@@ -171,6 +171,22 @@ macro_rules! fields {
             )*
         }
 
+        /// What is left of a request without what is bad.
+        fn without_bad(raw: cors_request) -> cors_request {
+            let mut good = NOTHING.0;
+            $(
+                if !is_bad_field(raw.$lines) {
+                    good.$lines = raw.$lines;
+                }
+            )*
+            $(
+                if !is_bad(raw.$strings.data, raw.$strings.len) {
+                    good.$strings = raw.$strings;
+                }
+            )*
+            good
+        }
+
         /// Whether any string or field is bad.
         #[inline]
         fn is_bad_request(raw: &cors_request) -> bool {
@@ -209,6 +225,33 @@ struct Nothing(cors_request);
 
 // SAFETY: there is nothing behind its pointers.
 unsafe impl Sync for Nothing {}
+
+/// What can be read of a request that was refused; `None` if that is nothing.
+///
+/// # Safety
+///
+/// `request` must be NULL or point to a request of the size that it says.
+pub(crate) unsafe fn salvage(
+    request: *const cors_request,
+) -> Option<cors_request> {
+    if request.is_null() {
+        return None;
+    }
+    // SAFETY: every version of the struct starts with its size.
+    let size = unsafe { *request.cast::<usize>() };
+    if size < size_of::<cors_request>() {
+        return None;
+    }
+    // SAFETY: the struct is at least as large as ours.
+    Some(without_bad(unsafe { *request }))
+}
+
+impl<'a> CRequest<'a> {
+    /// A request that [`salvage`] returned.
+    pub(crate) fn salvaged(good: &'a cors_request) -> CRequest<'a> {
+        CRequest(good)
+    }
+}
 
 impl CRequest<'static> {
     /// A request of nothing, in place of one that cannot be read.

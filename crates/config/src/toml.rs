@@ -221,9 +221,9 @@ impl<'t, 'r, 's> Builder<'t, 'r, 's> {
 
     fn start_table(&mut self, mut path: Vec<Key<'t>>, array: bool) {
         // What cannot be placed is read all the same, for the sake of its
-        // errors of syntax; an empty key stands for no key.
+        // errors of syntax.
         self.current = None;
-        let Some(last) = path.pop().filter(|(key, _)| !key.is_empty()) else {
+        let Some(last) = path.pop().filter(|key| !is_missing(key)) else {
             return;
         };
         let root = &mut self.root;
@@ -479,6 +479,11 @@ fn table_at<'a, 't>(
     Some(table)
 }
 
+/// Whether there is no key, which the parser has reported. (`""` is a key.)
+fn is_missing((_, span): &Key<'_>) -> bool {
+    span.len() == 0
+}
+
 /// The way from a table along these keys; tables that are missing are made in
 /// this form. Reports what is no table that keys may be added to.
 fn descend<'t>(
@@ -488,10 +493,11 @@ fn descend<'t>(
     sink: &mut Sink,
 ) -> Option<Vec<Step>> {
     let mut steps = Vec::with_capacity(path.len() + 1);
-    for (key, key_span) in path {
-        if key.is_empty() {
+    for key @ (name, key_span) in path {
+        if is_missing(key) {
             return None;
         }
+        let key = name;
         let table = table_at(root, &steps)?;
         let Some(at) = table.find(key) else {
             let inner = Table::new(form);

@@ -83,6 +83,23 @@ max_ages = 600
 }
 
 #[test]
+fn an_empty_key_is_a_key() {
+    let good = "[policy.a]\nallow_origins = []\n";
+    for (bad, code) in [
+        ("[policy.\"\"]\nallow_origins = []\n", "E0111"),
+        ("\"\".disallowed = \"reject\"\n", "E0108"),
+        ("[policy.a.\"\"]\nx = 1\n", "E0108"),
+        ("[\"\"]\n", "E0108"),
+        ("[[\"\"]]\n", "E0108"),
+        ("[policy.\"\".b]\n", "E0111"),
+    ] {
+        let text = format!("{good}{bad}");
+        let codes: Vec<_> = problems(&text).iter().map(|d| d.code).collect();
+        assert!(codes.contains(&code), "{bad}: {codes:?}");
+    }
+}
+
+#[test]
 fn json_gets_the_same_treatment() {
     let text = "\u{feff}\n{\"policy\": {\"api\": {\n  \"allow_origins\": \
                 [\"https://A.example\", \"\\u0068ttps://b.example/\"],\n  \

@@ -240,6 +240,12 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         self.status
     }
 
+    /// The same decision, but answered with 403.
+    #[must_use]
+    pub fn rejected(self) -> Self {
+        Decision { status: Some(403), ..self }
+    }
+
     /// Whether the decision is to be carried out; it is not in report mode.
     pub fn enforced(&self) -> bool {
         self.enforced

@@ -87,5 +87,5 @@ pub use crate::{
     },
     request::{Ask, Lines, Request},
     text::Text,
-    vary::{Vary, merge_vary},
+    vary::{MAX_VARY_NAMES, Vary, merge_vary},
 };

@@ -64,6 +64,10 @@ impl Vary {
     }
 }
 
+/// The most names of a response's `Vary` that are compared with each other. Beyond
+/// that the merged value is `*`: the response depends on everything.
+pub const MAX_VARY_NAMES: usize = 256;
+
 /// Merges the `Vary` lines that a response has with the names of a decision into
 /// one value.
 ///
@@ -75,6 +79,9 @@ where
     I: Iterator<Item = &'v [u8]> + Clone,
 {
     let present = || existing.clone().flat_map(members).filter(printable);
+    if present().take(MAX_VARY_NAMES + 1).count() > MAX_VARY_NAMES {
+        return write(b"*");
+    }
     let star = present().any(|name| name == b"*");
     let ours = if star { Vary::NONE } else { vary };
     let mut first = true;
@@ -146,5 +153,8 @@ mod tests {
         assert_eq!(merge(&["*"], Vary::ORIGIN), "*");
         assert_eq!(merge(&["accept", "*"], Vary::ORIGIN), "accept, *");
         assert_eq!(merge(&["a\r\nb, c"], Vary::ORIGIN), "c, Origin");
+        let many = "a,".repeat(MAX_VARY_NAMES);
+        assert_eq!(merge(&[&many], Vary::ORIGIN), "a, Origin");
+        assert_eq!(merge(&[&many, "b"], Vary::ORIGIN), "*");
     }
 }

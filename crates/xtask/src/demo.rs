@@ -6,6 +6,7 @@ mod table;
 
 use std::{
     io::{self, Write as _},
+    net::{Ipv4Addr, TcpListener},
     path::Path,
     time::Instant,
 };
@@ -148,7 +149,13 @@ impl Show<'_> {
         let mut signals =
             Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
         let port = match arguments.port {
-            Some(port) => port,
+            // Else whoever listens there would be asked.
+            Some(port) => {
+                match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+                    Ok(_) => port,
+                    Err(error) => fail!("port {port}: {error}"),
+                }
+            }
             None => http::free_port().context("a port")?,
         };
         let installation = Installation {
