@@ -11,7 +11,7 @@ use crate::{
     diagnostic::{Report, Sink},
     layer::{Field, Item, Layer, List},
     origins::{Origin, secure_form},
-    regex::Shared,
+    regex::{Shared, Unbounded},
     source::{Span, quote},
     spec::{
         Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
@@ -255,8 +255,8 @@ impl<'l> Check<'l, '_> {
                     }
                 }
                 Origin::Expression { text, compiled } => {
-                    if let Some(example) = &compiled.unbounded {
-                        self.unbounded(origins, item, text, example);
+                    if let Some(unbounded) = &compiled.unbounded {
+                        self.unbounded(origins, item, text, unbounded);
                     }
                     if let (Some(example), Some(credentials)) =
                         (&compiled.insecure, credentials)
@@ -424,16 +424,16 @@ impl<'l> Check<'l, '_> {
         origins: &Given<'l, Vec<Item<Origin>>>,
         item: &Item<Origin>,
         text: &str,
-        example: &str,
+        Unbounded { origin, why }: &Unbounded,
     ) {
         let flag = Flag::UnboundedRegex;
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::UNBOUNDED_REGEX;
         self.danger(flag, code, item.span, origins.layer, || {
             let message = format!(
-                "{} lets in {}, which anyone could register",
+                "{} lets in {}, {why}",
                 quote(text),
-                quote(example)
+                quote(origin)
             );
             let hint = format!(
                 "write out the domains, with `\\.` for each dot, or {}",
