@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, io::Write, process::ExitCode};
 
+use libcors_config::is_forbidden_request_header;
 use libcors_policy::{
     Credentials, Decision, Explanation, Policy, Reason, Request, is_token,
 };
@@ -129,7 +130,7 @@ impl<'a> Page<'a> {
                 )));
             }
             let lower = name.to_ascii_lowercase();
-            if is_forbidden(&lower) {
+            if is_forbidden_request_header(&lower) {
                 dropped.push(name.to_owned());
             } else if !is_safelisted(&lower, value) {
                 unsafe_headers.push(lower);
@@ -308,38 +309,6 @@ fn is_in(names: &[&str], name: &str) -> bool {
     names.contains(&name)
 }
 
-/// Whether a page may not set this header (Fetch standard, "forbidden
-/// request-header").
-fn is_forbidden(lower: &str) -> bool {
-    const NAMES: &[&str] = &[
-        "accept-charset",
-        "accept-encoding",
-        "access-control-request-headers",
-        "access-control-request-method",
-        "access-control-request-private-network",
-        "connection",
-        "content-length",
-        "cookie",
-        "cookie2",
-        "date",
-        "dnt",
-        "expect",
-        "host",
-        "keep-alive",
-        "origin",
-        "referer",
-        "set-cookie",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "via",
-    ];
-    is_in(NAMES, lower)
-        || lower.starts_with("proxy-")
-        || lower.starts_with("sec-")
-}
-
 /// Whether a browser sends this header without asking (Fetch standard,
 /// "CORS-safelisted request-header"). Where the value is not known, an ordinary
 /// one is meant; that of Content-Type is mostly `application/json`.
@@ -438,9 +407,9 @@ mod tests {
     #[test]
     fn knows_what_a_page_may_not_set() {
         for name in ["cookie", "origin", "via", "sec-fetch-site", "proxy-x"] {
-            assert!(is_forbidden(name), "{name}");
+            assert!(is_forbidden_request_header(name), "{name}");
         }
-        assert!(!is_forbidden("authorization"));
+        assert!(!is_forbidden_request_header("authorization"));
         assert_eq!(normalized("put"), "PUT");
         assert_eq!(normalized("patch"), "patch");
     }

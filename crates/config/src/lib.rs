@@ -83,6 +83,7 @@ mod tree;
 pub use crate::schema::schema;
 pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},
+    lists::is_forbidden_request_header,
     outcome::{Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse},
     spec::{
         Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,

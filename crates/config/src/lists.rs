@@ -33,11 +33,12 @@ const NORMALIZED: [&str; 6] =
 
 /// The forbidden request-headers of the Fetch standard, apart from those that
 /// start with `proxy-` or `sec-`.
-const FORBIDDEN: [&str; 21] = [
+const FORBIDDEN: [&str; 22] = [
     "accept-charset",
     "accept-encoding",
     "access-control-request-headers",
     "access-control-request-method",
+    "access-control-request-private-network",
     "connection",
     "content-length",
     "cookie",
@@ -56,6 +57,14 @@ const FORBIDDEN: [&str; 21] = [
     "upgrade",
     "via",
 ];
+
+/// Whether a page may not set this request header (Fetch standard, "forbidden
+/// request-header"), whose name is in lower case.
+pub fn is_forbidden_request_header(lower: &str) -> bool {
+    FORBIDDEN.contains(&lower)
+        || lower.starts_with("proxy-")
+        || lower.starts_with("sec-")
+}
 
 /// What a server says to allow something.
 const GRANTS: [&str; 8] = [
@@ -166,10 +175,7 @@ pub(crate) fn check(
             return Some(text.to_owned());
         }
         Name::RequestHeader => {
-            let forbidden = FORBIDDEN.contains(&word)
-                || word.starts_with("proxy-")
-                || word.starts_with("sec-");
-            if forbidden {
+            if is_forbidden_request_header(word) {
                 let message = || format!("no page can set the header {listed}");
                 report(&codes::HEADER_FORBIDDEN, &message, &|| {
                     Some(match word {

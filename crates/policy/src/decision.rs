@@ -291,20 +291,40 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
     #[inline]
     pub fn visit_headers(&self, mut visit: impl FnMut(DecisionHeader<'a>)) {
         for header in self.template {
-            let name = header.name;
-            let (value, source) = match header.source {
-                Source::Fixed => (header.value.as_bytes(), Source::Fixed),
-                Source::Origin => (self.origin, self.origin_source),
-                Source::Method => {
-                    (self.method.unwrap_or_default(), Source::Method)
-                }
-                Source::HeaderList => {
-                    self.visit_echo(name, &mut visit);
-                    continue;
-                }
-            };
-            visit(DecisionHeader { name, value, source });
+            match self.single(header) {
+                Some(single) => visit(single),
+                None => self.visit_echo(header.name, &mut visit),
+            }
         }
+    }
+
+    /// What a header of a template becomes; `None` if it stands for the lines of a
+    /// list.
+    #[inline(always)]
+    fn single(&self, header: &'a TemplateHeader) -> Option<DecisionHeader<'a>> {
+        let name = header.name;
+        let (value, source) = match header.source {
+            Source::Fixed => (header.value.as_bytes(), Source::Fixed),
+            Source::Origin => (self.origin, self.origin_source),
+            Source::Method => (self.method.unwrap_or_default(), Source::Method),
+            Source::HeaderList => return None,
+        };
+        Some(DecisionHeader { name, value, source })
+    }
+
+    /// The line of an echoed list at or after `start` that names anything, and
+    /// the place after it.
+    fn echo(
+        &self,
+        name: HeaderName,
+        start: usize,
+    ) -> Option<(DecisionHeader<'a>, usize)> {
+        let list = self.list?;
+        let (at, line) = (start..list.count())
+            .map(|i| (i, list.line(i)))
+            .find(|(_, line)| has_members(line))?;
+        let (value, source) = (trim(line), Source::HeaderList);
+        Some((DecisionHeader { name, value, source }, at + 1))
     }
 
     /// One header for each line of a list that names anything.
@@ -314,25 +334,18 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         name: HeaderName,
         visit: &mut impl FnMut(DecisionHeader<'a>),
     ) {
-        let Some(list) = self.list else {
-            return;
-        };
-        for line in (0..list.count()).map(|i| list.line(i)) {
-            if has_members(line) {
-                let value = trim(line);
-                let source = Source::HeaderList;
-                visit(DecisionHeader { name, value, source });
-            }
+        let mut start = 0;
+        while let Some((header, next)) = self.echo(name, start) {
+            visit(header);
+            start = next;
         }
     }
 
     /// The headers to set, in their order.
     pub fn headers(&self) -> Headers<'a, L> {
         Headers {
+            decision: *self,
             template: self.template.iter(),
-            origin: (self.origin, self.origin_source),
-            method: self.method.unwrap_or_default(),
-            list: self.list,
             next_line: None,
         }
     }
@@ -385,28 +398,10 @@ impl<'a> DecisionHeader<'a> {
 /// The headers of a decision, in the order in which they are set.
 #[derive(Clone)]
 pub struct Headers<'a, L = &'a [&'a [u8]]> {
+    decision: Decision<'a, L>,
     template: core::slice::Iter<'a, TemplateHeader>,
-    origin: (&'a [u8], Source),
-    method: &'a [u8],
-    list: Option<L>,
     /// The header that echoes a list, and the line to go on with.
     next_line: Option<(HeaderName, usize)>,
-}
-
-impl<'a, L: Lines<'a>> Headers<'a, L> {
-    fn next_echo(
-        &mut self,
-        name: HeaderName,
-        start: usize,
-    ) -> Option<DecisionHeader<'a>> {
-        let list = self.list?;
-        let (at, value) = (start..list.count())
-            .map(|i| (i, list.line(i)))
-            .find(|(_, line)| has_members(line))?;
-        self.next_line = Some((name, at + 1));
-        let value = trim(value);
-        Some(DecisionHeader { name, value, source: Source::HeaderList })
-    }
 }
 
 /// Whether a line of a list names anything.
@@ -417,22 +412,20 @@ pub(crate) fn has_members(line: &[u8]) -> bool {
 impl<'a, L: Lines<'a>> Iterator for Headers<'a, L> {
     type Item = DecisionHeader<'a>;
 
-    #[inline]
     fn next(&mut self) -> Option<DecisionHeader<'a>> {
-        if let Some((name, start)) = self.next_line.take()
-            && let Some(header) = self.next_echo(name, start)
-        {
-            return Some(header);
+        loop {
+            if let Some((name, start)) = self.next_line.take()
+                && let Some((header, next)) = self.decision.echo(name, start)
+            {
+                self.next_line = Some((name, next));
+                return Some(header);
+            }
+            let header = self.template.next()?;
+            match self.decision.single(header) {
+                Some(single) => return Some(single),
+                None => self.next_line = Some((header.name, 0)),
+            }
         }
-        let header = self.template.next()?;
-        let name = header.name();
-        let (value, source) = match header.source() {
-            Source::Fixed => (header.value(), Source::Fixed),
-            Source::Origin => self.origin,
-            Source::Method => (self.method, Source::Method),
-            Source::HeaderList => return self.next_echo(name, 0),
-        };
-        Some(DecisionHeader { name, value, source })
     }
 }
 
