@@ -430,11 +430,8 @@ impl<'l> Check<'l, '_> {
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::UNBOUNDED_REGEX;
         self.danger(flag, code, item.span, origins.layer, || {
-            let message = format!(
-                "{} lets in {}, {why}",
-                quote(text),
-                quote(origin)
-            );
+            let message =
+                format!("{} lets in {}, {why}", quote(text), quote(origin));
             let hint = format!(
                 "write out the domains, with `\\.` for each dot, or {}",
                 add_flag(flag)

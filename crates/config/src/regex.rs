@@ -82,6 +82,10 @@ pub(crate) struct Compiled {
     /// An origin that the expression admits and that is neither secure nor local.
     pub(crate) insecure: Option<String>,
     /// Why no valid origin matches, if none does.
+    #[allow(
+        dead_code,
+        reason = "no code of a warning for it is given out yet"
+    )]
     pub(crate) empty: Option<String>,
 }
 

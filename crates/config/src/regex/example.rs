@@ -66,13 +66,13 @@ fn texts(hir: &Hir) -> Vec<String> {
             }
             texts
         }
-        HirKind::Capture(capture) => self::texts(&capture.sub),
+        HirKind::Capture(capture) => texts(&capture.sub),
         HirKind::Concat(parts) => {
-            let parts: Vec<_> = parts.iter().map(self::texts).collect();
+            let parts: Vec<_> = parts.iter().map(texts).collect();
             combine(&parts, MAX_PART)
         }
         HirKind::Alternation(parts) => {
-            let parts: Vec<_> = parts.iter().map(self::texts).collect();
+            let parts: Vec<_> = parts.iter().map(texts).collect();
             (0..MAX_PART)
                 .flat_map(|i| parts.iter().filter_map(move |p| p.get(i)))
                 .take(MAX_PART)

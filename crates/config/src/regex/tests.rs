@@ -570,13 +570,12 @@ fn expression() -> impl Strategy<Value = Written> {
             (pattern, spelled)
         },
     );
-    let two = (one, expression_branch()).prop_map(|(one, two)| match two {
+    (one, expression_branch()).prop_map(|(one, two)| match two {
         None => one,
         Some((pattern, spelled)) => {
             (format!("{}|{pattern}", one.0), &one.1 | &spelled)
         }
-    });
-    two
+    })
 }
 
 /// A second branch, now and then.
