@@ -264,7 +264,7 @@ codes! {
     REGEX = "E0219", "A regular expression is refused":
         "The message says why.";
     fails: Text("[policy.api]\nallow_origins = [{ regex = '(' }]\n");
-    passes: Text("[policy.api]\nallow_origins = [\"https://app.example.com\"]\n");
+    passes: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com' }]\n");
 
     METHOD = "E0301", "A method is no method":
         "A method is made of letters, digits and a few signs, without white space. Several \
@@ -445,6 +445,12 @@ codes! {
          loopback addresses are exempt.";
     fails: Text("[policy.api]\nallow_origins = [\"http://a.example\", \"https://a.example\"]\n");
     passes: Text("[policy.api]\nallow_origins = [\"https://a.example\"]\n");
+
+    REGEX_EMPTY = "W0204", "A regular expression matches no origin":
+        "Origins are in lower case, without a path and without the default port, so that an \
+         expression which asks for anything else never matches.";
+    fails: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com/' }]\n");
+    passes: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com' }]\n");
 
     METHOD_NEEDLESS = "W0301", "A method is listed without need":
         "GET, HEAD and POST are always allowed, and OPTIONS is what browsers themselves send \

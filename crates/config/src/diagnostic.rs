@@ -6,6 +6,7 @@ use foldhash::{HashMap, HashSet};
 
 use crate::{
     codes::{self, Code},
+    regex,
     source::{Span, escape, positions},
 };
 
@@ -200,6 +201,8 @@ impl Report {
 pub(crate) struct Sink {
     errors: Tally,
     warnings: Tally,
+    /// What the expressions of the document may still cost.
+    pub(crate) regexes: regex::Budget,
 }
 
 /// The problems of one severity.

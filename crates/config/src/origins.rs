@@ -222,8 +222,13 @@ pub(crate) fn expression(
         }
         return None;
     };
-    match regex::compile(text) {
+    match regex::compile(text, &mut reader.sink.regexes) {
         Ok(compiled) => {
+            if let Some(why) = &compiled.empty {
+                reader.sink.add(&codes::REGEX_EMPTY, expression.span, || {
+                    Report::new(format!("{path}.regex"), why.clone())
+                });
+            }
             let compiled = Arc::new(compiled);
             Some(Origin::Expression { text: text.to_string(), compiled })
         }

@@ -82,10 +82,6 @@ pub(crate) struct Compiled {
     /// An origin that the expression admits and that is neither secure nor local.
     pub(crate) insecure: Option<String>,
     /// Why no valid origin matches, if none does.
-    #[allow(
-        dead_code,
-        reason = "no code of a warning for it is given out yet"
-    )]
     pub(crate) empty: Option<String>,
 }
 
@@ -143,13 +139,8 @@ impl Default for Budget {
     }
 }
 
-/// Compiles an expression and analyses it.
-pub(crate) fn compile(pattern: &str) -> Result<Compiled, RegexError> {
-    compile_within(pattern, &mut Budget::default())
-}
-
-/// Compiles an expression as one of several of a document.
-pub(crate) fn compile_within(
+/// Compiles an expression, as one of several of a document, and analyses it.
+pub(crate) fn compile(
     pattern: &str,
     budget: &mut Budget,
 ) -> Result<Compiled, RegexError> {

@@ -40,14 +40,19 @@ fn is_suffix(name: &str) -> bool {
     has_rule("", name) || has_rule("*.", parent) && !has_rule("!", name)
 }
 
-fn has_rule(sign: &str, name: &str) -> bool {
-    let (rules, _) = RULES.as_chunks::<8>();
+pub(crate) fn has_rule(sign: &str, name: &str) -> bool {
+    has(RULES, sign, name)
+}
+
+/// Whether a table of hashes has this name with this sign before it.
+pub(crate) fn has(table: &[u8], sign: &str, name: &str) -> bool {
+    let (hashes, _) = table.as_chunks::<8>();
     let hash = hash(sign.bytes().chain(name.bytes()));
-    rules.binary_search_by(|rule| u64::from_be_bytes(*rule).cmp(&hash)).is_ok()
+    hashes.binary_search_by(|h| u64::from_be_bytes(*h).cmp(&hash)).is_ok()
 }
 
 /// FNV-1a, with a last step that spreads the bits.
-fn hash(rule: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn hash(rule: impl Iterator<Item = u8>) -> u64 {
     let hash = rule.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -1,10 +1,8 @@
 //! The names that hosts lie under.
 
-/// The rules of the public suffix list, as the module `suffix` has them: sorted
-/// hashes of eight bytes each. Equal bytes are linked once.
-static RULES: &[u8] = include_bytes!("../suffixes.bin");
+use crate::suffix::{has, has_rule};
 
-/// In the same form, the names of two labels or more that are no public suffixes
+/// In the form of the rules of the module `suffix`, the names of two labels or more that are no public suffixes
 /// themselves, but have rules for names below them; a test keeps them in step with
 /// the list.
 static PARENTS: &[u8] = include_bytes!("parents.bin");
@@ -28,30 +26,16 @@ pub(super) fn suffix(name: &[u8]) -> Suffix {
     let mut rest = name;
     // The longest rule prevails, except for what is an exception to it.
     while let Some((_, parent)) = rest.split_once('.') {
-        if has(RULES, "!", rest) {
+        if has_rule("!", rest) {
             return Suffix { len: parent.len(), known: true, more };
         }
-        if has(RULES, "", rest) || has(RULES, "*.", parent) {
+        if has_rule("", rest) || has_rule("*.", parent) {
             return Suffix { len: rest.len(), known: true, more };
         }
         rest = parent;
     }
-    let known = has(RULES, "", rest) || has(RULES, "*.", rest);
+    let known = has_rule("", rest) || has_rule("*.", rest);
     Suffix { len: rest.len(), known, more }
-}
-
-fn has(table: &[u8], sign: &str, name: &str) -> bool {
-    let (hashes, _) = table.as_chunks::<8>();
-    let hash = hash(sign.bytes().chain(name.bytes()));
-    hashes.binary_search_by(|h| u64::from_be_bytes(*h).cmp(&hash)).is_ok()
-}
-
-/// The hash of the module `suffix`.
-fn hash(rule: impl Iterator<Item = u8>) -> u64 {
-    let hash = rule.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
 /// The name that a valid host lies under: whoever has it has the host.
@@ -129,13 +113,13 @@ mod tests {
         let known: HashSet<&str> = rules.iter().map(String::as_str).collect();
         let mut parents = BTreeSet::new();
         for rule in &rules {
-            assert!(has(RULES, "", rule), "{rule}");
+            assert!(has_rule("", rule), "{rule}");
             let mut name = rule.trim_start_matches('!');
             while let Some((_, parent)) = name.split_once('.') {
                 let Some((_, above)) = parent.split_once('.') else { break };
                 let wild = format!("*.{above}");
                 if !known.contains(parent) && !known.contains(&wild[..]) {
-                    parents.insert(hash(parent.bytes()));
+                    parents.insert(crate::suffix::hash(parent.bytes()));
                 }
                 name = parent;
             }
@@ -168,7 +152,7 @@ mod tests {
                 let forgotten = found > expected
                     && longer
                         .split_once('.')
-                        .is_some_and(|(_, parent)| has(RULES, "*.", parent));
+                        .is_some_and(|(_, parent)| has_rule("*.", parent));
                 assert!(found == expected || forgotten, "{name}");
             }
         }
