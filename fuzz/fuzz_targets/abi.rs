@@ -211,8 +211,7 @@ struct Request {
 }
 
 fn request(u: &mut Unstructured<'_>) -> Result<Request> {
-    let fields =
-        [lines(u)?, lines(u)?, lines(u)?, lines(u)?, lines(u)?];
+    let fields = [lines(u)?, lines(u)?, lines(u)?, lines(u)?, lines(u)?];
     let method: Box<[u8]> = match u.ratio(1, 2)? {
         true => (*b"OPTIONS").into(),
         false => line(u)?,
@@ -649,8 +648,7 @@ fn check_problem(
 ) -> bool {
     let own = size_of::<cors_diagnostic>();
     let mut place = Guarded::sized(size, said);
-    let status =
-        unsafe { cors_diagnostics_get(problems, index, place.ptr()) };
+    let status = unsafe { cors_diagnostics_get(problems, index, place.ptr()) };
     place.check();
     if index >= count {
         assert_eq!(status, CORS_ERR_ARGUMENT);

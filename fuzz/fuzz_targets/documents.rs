@@ -39,7 +39,8 @@ fuzz_target!(|data: &[u8]| {
     }
     // Words take longer than decisions, so those of one policy must do.
     let first = policies.nth(0).expect("a policy");
-    let words = Policy::explain(Some(first.policy()), &Request::new(b"GET"), None);
+    let words =
+        Policy::explain(Some(first.policy()), &Request::new(b"GET"), None);
     let words = words.to_string();
     assert!(!words.chars().any(|c| c.is_control() && c != '\n'), "{words:?}");
 
@@ -57,7 +58,10 @@ fn check_place(text: &[u8], place: (usize, usize), shown: (u32, u32)) {
     assert!(end <= text.len(), "{place:?} is not within the text");
     assert!(line >= 1 && column >= 1);
     if let Ok(text) = std::str::from_utf8(text) {
-        assert!(text.get(offset..end).is_some(), "{place:?} splits a character");
+        assert!(
+            text.get(offset..end).is_some(),
+            "{place:?} splits a character"
+        );
     }
     let start = match text.starts_with(b"\xef\xbb\xbf") {
         true => offset.min(3),
@@ -79,7 +83,17 @@ fn check_diagnostics(diagnostics: &Diagnostics, text: &[u8]) {
     let mut last = 0;
     for diagnostic in diagnostics {
         let Diagnostic {
-            code, source, line, column, offset, len, key_path, message, hint, related, ..
+            code,
+            source,
+            line,
+            column,
+            offset,
+            len,
+            key_path,
+            message,
+            hint,
+            related,
+            ..
         } = diagnostic;
         assert!(last <= *offset, "not in the order of the document");
         last = *offset;
@@ -95,7 +109,16 @@ fn check_diagnostics(diagnostics: &Diagnostics, text: &[u8]) {
         }
         check_words(&diagnostic.to_string());
         for note in related {
-            let Related { source, line, column, offset, len, key_path, message, .. } = note;
+            let Related {
+                source,
+                line,
+                column,
+                offset,
+                len,
+                key_path,
+                message,
+                ..
+            } = note;
             check_place(text, (*offset, *len), (*line, *column));
             for words in [source, key_path, message] {
                 check_words(words);

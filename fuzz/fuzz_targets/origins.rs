@@ -48,7 +48,6 @@ fn check_origin(bytes: &[u8]) {
     assert_eq!(scheme.as_bytes(), origin.scheme());
     assert_eq!(host.as_bytes(), origin.host());
     assert_eq!(port, origin.port().map(|port| port.to_string()));
-
 }
 
 fn check_entry(text: &str, origin: &[u8]) {
@@ -73,7 +72,10 @@ fn check_entry(text: &str, origin: &[u8]) {
                     && tuple.port() != PortPattern::Any
             );
             assert!(text.len() <= MAX_ORIGIN_LEN);
-            assert_eq!(Origin::parse(text.as_bytes()).is_some(), tuple.is_exact());
+            assert_eq!(
+                Origin::parse(text.as_bytes()).is_some(),
+                tuple.is_exact()
+            );
             tuple.is_exact()
         }
         OriginPattern::Any | OriginPattern::Null => false,

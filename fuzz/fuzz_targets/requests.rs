@@ -261,7 +261,8 @@ fn check_vary(lines: &[Vec<u8>], vary: Vary) {
     };
     assert!(members.iter().all(|member| !member.is_empty()));
     for (at, member) in members.iter().enumerate() {
-        let twice = members[..at].iter().any(|m| m.eq_ignore_ascii_case(member));
+        let twice =
+            members[..at].iter().any(|m| m.eq_ignore_ascii_case(member));
         assert!(!twice, "a name that stands twice");
     }
     if !members.contains(&b"*".as_slice()) {
