@@ -80,3 +80,40 @@ fn the_engine_agrees_with_the_naive_one() {
         prop_assert_eq!(answer(&decision), expected, "{}", document);
     });
 }
+
+/// The naive engine knows no expressions, so that the suite has none.
+#[test]
+fn expressions_come_after_all_plain_entries() {
+    let document = r#"
+        [policy.p]
+        allow_origins = [
+            { regex = 'https://(a|b)\.example\.com(:\d+)?' },
+            "https://a.example.com",
+            { regex = 'https://b\.example\.com' },
+            "https://*.c.example.com",
+        ]
+    "#;
+    let policies = parse(document.as_bytes(), "test", Format::Toml).policies;
+    let policies = policies.unwrap();
+    let policy = policies.get("p").unwrap().policy();
+    for (origin, rule) in [
+        ("https://a.example.com", Some(1)),
+        ("https://b.example.com", Some(0)),
+        ("https://b.example.com:8443", Some(0)),
+        ("https://x.c.example.com", Some(3)),
+        // The whole origin matches, and nothing that is no origin.
+        ("https://b.example.com.evil.example", None),
+        ("https://xb.example.com", None),
+        ("https://b.example.com:443", None),
+        ("https://b.example.com:", None),
+        ("null", None),
+    ] {
+        let lines: &[&[u8]] = &[origin.as_bytes()];
+        let mut request = libcors_policy::Request::new(b"GET");
+        request.origin = lines;
+        let decision = policy.decide(&request);
+        assert_eq!(decision.rule(), rule, "{origin}");
+        let value = decision.headers().next().map(|header| header.value());
+        assert_eq!(value, rule.map(|_| origin.as_bytes()), "{origin}");
+    }
+}
