@@ -96,8 +96,9 @@ static ngx_inline ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
 
 static ngx_inline ngx_http_cors_ctx_t *ngx_http_cors_evaluate(
     ngx_http_request_t *r, ngx_uint_t final);
-static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r);
-static ngx_http_cors_ctx_t *ngx_http_cors_get_ctx(ngx_http_request_t *r);
+static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r,
+    ngx_http_cors_ctx_t *ctx, ngx_http_cors_loc_conf_t *clcf);
+static ngx_http_cors_ctx_t *ngx_http_cors_find_ctx(ngx_http_request_t *r);
 static ngx_http_cors_ctx_t *ngx_http_cors_create_ctx(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cors_decide(ngx_http_request_t *r,
     ngx_http_cors_ctx_t *ctx, ngx_http_cors_ref_t *ref);
@@ -307,6 +308,7 @@ ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
 {
+    ngx_http_cors_ctx_t       *ctx;
     ngx_http_cors_loc_conf_t  *clcf;
 
     if (r != r->main) {
@@ -319,7 +321,9 @@ ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
         return ngx_http_cors_answer(r, 0);
     }
 
-    if (ngx_http_cors_choose(r) == NGX_CONF_ERROR) {
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
+
+    if (ngx_http_cors_choose(r, ctx, clcf) == NGX_CONF_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -647,7 +651,7 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
     /* most requests stay in one location */
 
     if (ctx == NULL || ctx->ref != clcf->ref) {
-        ctx = ngx_http_cors_choose(r);
+        ctx = ngx_http_cors_choose(r, ctx, clcf);
 
         if (ctx == NULL || ctx == NGX_CONF_ERROR) {
             return ctx;
@@ -679,15 +683,15 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
  */
 
 static ngx_http_cors_ctx_t *
-ngx_http_cors_choose(ngx_http_request_t *r)
+ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
+    ngx_http_cors_loc_conf_t *clcf)
 {
-    ngx_http_cors_ctx_t       *ctx;
     ngx_http_cors_ref_t       *ref;
-    ngx_http_cors_loc_conf_t  *clcf;
     ngx_http_core_srv_conf_t  *cscf;
 
-    ctx = ngx_http_cors_get_ctx(r);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
+    if (ctx == NULL && (r->internal || r->filter_finalize)) {
+        ctx = ngx_http_cors_find_ctx(r);
+    }
 
     ref = clcf->ref;
 
@@ -729,26 +733,21 @@ ngx_http_cors_choose(ngx_http_request_t *r)
 }
 
 
+/* finds the context that an internal redirect wiped out of r->ctx */
+
 static ngx_http_cors_ctx_t *
-ngx_http_cors_get_ctx(ngx_http_request_t *r)
+ngx_http_cors_find_ctx(ngx_http_request_t *r)
 {
-    ngx_pool_cleanup_t   *cln;
-    ngx_http_cors_ctx_t  *ctx;
+    ngx_pool_cleanup_t  *cln;
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-
-        for (cln = r->pool->cleanup; cln; cln = cln->next) {
-            if (cln->handler == ngx_http_cors_cleanup) {
-                ctx = cln->data;
-                ngx_http_set_ctx(r, ctx, ngx_http_cors_module);
-                break;
-            }
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_cors_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_cors_module);
+            return cln->data;
         }
     }
 
-    return ctx;
+    return NULL;
 }
 
 

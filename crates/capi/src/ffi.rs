@@ -266,7 +266,7 @@ impl CRequest<'static> {
 ///
 /// `request` must be NULL or point to a request of the size that it says, whose
 /// strings live and stay unchanged for `'a`.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn request<'a>(
     request: *const cors_request,
 ) -> Result<CRequest<'a>, i32> {
