@@ -36,7 +36,7 @@ fn verdict(pattern: &str) -> String {
 #[test]
 fn tells_what_is_bounded() {
     for (pattern, expected) in [
-        // The issue's.
+        // What is got wrong most often.
         (r"https://.*example\.com", "https://evilexample.com"),
         (r"https://api.example.com", "https://apixexample.com"),
         (r"https://example\.com.*", "https://example.com.evil.net"),
