@@ -724,8 +724,8 @@ int32_t cors_header_owned(const struct cors_decision *decision,
                           size_t name_len);
 
 /**
- * How much longer than the lines it is made of the value of cors_vary_merge()
- * can be, the NUL included.
+ * Twice the length of the lines, two for each line and this is always enough for
+ * the value of cors_vary_merge(), the NUL included.
  */
 #define CORS_VARY_EXTRA 72
 
@@ -739,9 +739,10 @@ int32_t cors_header_owned(const struct cors_decision *decision,
  * badly. An empty value means no Vary line.
  *
  * Like snprintf(), the call writes up to size bytes, the last of them a NUL, and
- * returns the length of the whole value without the NUL. A buffer of the length
- * of all lines, two more for each, and CORS_VARY_EXTRA is always enough. buffer
- * must not overlap the lines; it may be NULL if size is 0.
+ * returns the length of the whole value without the NUL. A buffer of twice the
+ * length of all lines, two more for each, and CORS_VARY_EXTRA is always enough.
+ * buffer must not overlap the lines; it may be NULL if size is 0. A response that
+ * names more than 256 fields is said to depend on everything: the value is "*".
  */
 CORS_API
 size_t cors_vary_merge(const struct cors_decision *decision,

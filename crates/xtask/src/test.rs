@@ -108,7 +108,7 @@ fn no_panic(objects: &Path) -> Result<usize> {
         "libcors_policy::origins::",
         "libcors_policy::table::",
         "libcors_policy::tokens::",
-        "cors_decide>",
+        " <cors_decide>",
     ];
     const OTHERS: [&str; 8] = [
         "drop_in_place",
