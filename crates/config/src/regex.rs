@@ -55,7 +55,7 @@ use regex_syntax::hir::Hir;
 
 use self::{
     analysis::{Analysis, Subject},
-    automaton::{Dfa, marked},
+    automaton::{Dfa, Table, marked},
 };
 
 mod analysis;
@@ -181,7 +181,8 @@ fn analysed(pattern: &str, hir: &Hir) -> Result<(Compiled, usize), TooComplex> {
     let cost = forward.memory_usage()
         + reverse.memory_usage()
         + subject.work.get() * STATE;
-    let expression = Box::new(Matcher { text: pattern.into(), dfa: forward });
+    let table = Table::new(&forward);
+    let expression = Box::new(Matcher { text: pattern.into(), table });
     Ok((Compiled { expression, unbounded, insecure, empty }, cost))
 }
 
@@ -205,7 +206,7 @@ impl From<TooComplex> for RegexError {
 /// An expression that runs.
 struct Matcher {
     text: Box<str>,
-    dfa: Dfa,
+    table: Table,
 }
 
 impl fmt::Debug for Matcher {
@@ -216,7 +217,7 @@ impl fmt::Debug for Matcher {
 
 impl Expression for Matcher {
     fn is_match(&self, origin: &[u8]) -> bool {
-        self.dfa.is_match(origin)
+        self.table.is_match(origin)
     }
 
     fn as_str(&self) -> &str {

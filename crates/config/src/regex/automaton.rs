@@ -1,5 +1,7 @@
 //! Expressions as automata.
 
+use std::collections::HashMap;
+
 use regex_automata::{
     Anchored, MatchKind,
     dfa::{Automaton, StartKind, dense},
@@ -104,6 +106,77 @@ impl Dfa {
 
     pub(super) fn memory_usage(&self) -> usize {
         self.dfa.memory_usage()
+    }
+}
+
+/// The transitions of an automaton over the bytes of origins, laid out so that no
+/// step can fail: this is what requests run.
+pub(super) struct Table {
+    /// For each byte its class plus one, or 0 if no origin has it.
+    classes: [u8; 256],
+    /// For each state a row with an entry for each class: the number of the next
+    /// state plus one, or 0 if nothing can match any more.
+    next: Box<[u32]>,
+    /// How many classes there are.
+    stride: usize,
+    /// Whether what was read when a state is reached matches.
+    ends: Box<[bool]>,
+}
+
+impl Table {
+    pub(super) fn new(dfa: &Dfa) -> Table {
+        let bytes: Vec<u8> = (0..=255).filter(|&b| is_origin_byte(b)).collect();
+        let distinct = dfa.distinct(&bytes);
+        let known = dfa.dfa.byte_classes();
+        let mut classes = [0; 256];
+        for &byte in &bytes {
+            let same = |&other: &u8| known.get(other) == known.get(byte);
+            let class = distinct.iter().position(same).map_or(0, |at| at + 1);
+            if let Some(slot) = classes.get_mut(usize::from(byte)) {
+                *slot = class as u8;
+            }
+        }
+        let mut numbers = HashMap::from([(dfa.start(), 1)]);
+        let mut states = vec![dfa.start()];
+        let (mut next, mut ends) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while let Some(&state) = states.get(at) {
+            at += 1;
+            ends.push(dfa.is_end(state));
+            for &byte in &distinct {
+                let number = dfa.step(state, byte).map_or(0, |to| {
+                    *numbers.entry(to).or_insert_with(|| {
+                        states.push(to);
+                        states.len() as u32
+                    })
+                });
+                next.push(number);
+            }
+        }
+        Table {
+            classes,
+            next: next.into_boxed_slice(),
+            stride: distinct.len(),
+            ends: ends.into_boxed_slice(),
+        }
+    }
+
+    /// Whether the whole of an origin matches.
+    pub(super) fn is_match(&self, origin: &[u8]) -> bool {
+        let mut state = 0;
+        for &byte in origin {
+            let class = self.classes.get(usize::from(byte)).copied();
+            let Some(class) = usize::from(class.unwrap_or(0)).checked_sub(1)
+            else {
+                return false;
+            };
+            let next = self.next.get(state * self.stride + class).copied();
+            let Some(next) = (next.unwrap_or(0) as usize).checked_sub(1) else {
+                return false;
+            };
+            state = next;
+        }
+        self.ends.get(state).copied().unwrap_or(false)
     }
 }
 
