@@ -160,7 +160,7 @@ print_steps(const cors_decision *decision, char **response, size_t count)
 
         if (lines < MAX_LINES && header_value(response[i], "Vary", &value)) {
             vary_lines[lines++] = value;
-            size += value.len + 2;
+            size += 2 * value.len + 2;
         }
     }
 

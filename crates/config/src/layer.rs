@@ -409,7 +409,7 @@ impl<'r> Reader<'r, '_> {
                 None => whole = false,
             }
         }
-        origins::check_all(&items, self);
+        origins::check_all(&items, values, self);
         self.field(items, whole)
     }
 

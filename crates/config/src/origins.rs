@@ -272,16 +272,22 @@ pub(crate) fn own(
     None
 }
 
-/// Judges `allow_origins` as a whole.
-pub(crate) fn check_all(items: &[Item<Origin>], reader: &mut Reader<'_, '_>) {
+/// Judges `allow_origins` as a whole; `values` are all entries, also those
+/// that are wrong by themselves.
+pub(crate) fn check_all(
+    items: &[Item<Origin>],
+    values: &[Value<'_>],
+    reader: &mut Reader<'_, '_>,
+) {
     let star = items
         .iter()
         .find(|item| matches!(item.value, Origin::Pattern(OriginPattern::Any)));
     if let Some(star) = star
-        && let Some(other) = items.iter().find(|item| item.index != star.index)
+        && let Some((at, other)) =
+            values.iter().enumerate().find(|(at, _)| *at != star.index)
     {
         let path = reader.at(Some(star.index));
-        let other_path = reader.at(Some(other.index));
+        let other_path = reader.at(Some(at));
         reader.sink.add(&codes::ORIGIN_ANY_BESIDE, star.span, || {
             let message = "`*` allows any origin, and stands alone";
             Report::new(path, message)

@@ -83,6 +83,13 @@ max_ages = 600
 }
 
 #[test]
+fn a_wrong_entry_still_stands_beside_the_wildcard() {
+    let text = "[policy.a]\nallow_origins = [\"https://a.example/\", \"*\"]\n";
+    let codes: Vec<_> = problems(text).iter().map(|d| d.code).collect();
+    assert_eq!(codes, ["E0209", "E0217"]);
+}
+
+#[test]
 fn an_empty_key_is_a_key() {
     let good = "[policy.a]\nallow_origins = []\n";
     for (bad, code) in [

@@ -98,7 +98,8 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// The steps, in the browser's order, up to the first that failed.
+    /// The steps, in the browser's order. After an origin or credentials that
+    /// failed there are none; method and headers are both told.
     pub fn steps(&self) -> &[Step] {
         &self.steps
     }
