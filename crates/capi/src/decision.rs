@@ -2,17 +2,16 @@
 
 use core::{ffi::c_char, ptr};
 
-use libcors_policy::{
-    Decision, HeaderName, Lines, Policy, Source, Vary, merge_vary,
-};
+use libcors_policy::{HeaderName, Policy, Vary, merge_vary};
 
 use crate::{
-    ffi::{self, Buffer, CLines, CRequest, guard, to_str},
+    ffi::{self, Buffer, CLines, CRequest, guard},
+    image::{Compiled, template, write_closed},
     policies::policy_of,
     status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
-        CORS_HEADERS_MAX, CORS_RULE_NONE, CORS_SOURCE_FIXED, cors_decision,
-        cors_header, cors_policy, cors_request, cors_str,
+        CORS_HEADERS_MAX, CORS_SOURCE_FIXED, cors_decision, cors_header,
+        cors_policy, cors_request, cors_str,
     },
 };
 
@@ -37,13 +36,89 @@ pub unsafe extern "C" fn cors_decide(
     request: *const cors_request,
     decision: *mut cors_decision,
 ) -> i32 {
-    // SAFETY: the header asks for a decision of the size that it says.
+    // SAFETY: the header asks for a policy that is alive, and structs of the sizes
+    // that they say.
+    unsafe {
+        match decide_at_once(policy, request, decision) {
+            Ok(()) => CORS_OK,
+            Err(Some((own, plain))) => decide_plain(own, plain, decision),
+            Err(None) => decide_any(policy, request, decision),
+        }
+    }
+}
+
+/// The shortest way of [`cors_decide`]: it cannot panic, and calls nothing. An error
+/// holds what was found out for the next longer way.
+///
+/// # Safety
+///
+/// As for [`cors_decide`].
+#[inline(always)]
+unsafe fn decide_at_once<'a>(
+    policy: *const cors_policy,
+    request: *const cors_request,
+    decision: *mut cors_decision,
+) -> Result<(), Option<(&'a Compiled, CRequest<'a>)>> {
+    // SAFETY: the caller promises it; every version of the struct starts with its
+    // size.
+    unsafe {
+        let fits = !decision.is_null()
+            && *decision.cast::<usize>() == size_of::<cors_decision>();
+        if !fits {
+            return Err(None);
+        }
+        let own = policy_of(policy).ok_or(None)?;
+        let request = ffi::plain_request(request).ok_or(None)?;
+        let usual = own.policy.find_at_once(request);
+        own.write_usual(decision, usual.ok_or(Some((own, request)))?);
+        Ok(())
+    }
+}
+
+/// The way of [`cors_decide`] for plain requests to policies of many origins. It
+/// cannot panic.
+///
+/// # Safety
+///
+/// As for [`cors_decide`].
+#[inline(never)]
+unsafe fn decide_plain(
+    own: &Compiled,
+    request: CRequest<'_>,
+    decision: *mut cors_decision,
+) -> i32 {
+    // SAFETY: the caller promises it.
+    unsafe {
+        match own.policy.find_usual(request) {
+            Some(usual) => {
+                own.write_usual(decision, usual);
+                CORS_OK
+            }
+            None => {
+                let policy = ptr::from_ref(own).cast();
+                decide_any(policy, request.as_ptr(), decision)
+            }
+        }
+    }
+}
+
+/// [`cors_decide`] for all requests.
+///
+/// # Safety
+///
+/// As for [`cors_decide`].
+#[inline(never)]
+unsafe fn decide_any(
+    policy: *const cors_policy,
+    request: *const cors_request,
+    decision: *mut cors_decision,
+) -> i32 {
+    // SAFETY: the caller promises it.
     if let Err(status) = unsafe { ffi::prepare_output(decision) } {
         return status;
     }
     let decide = || {
-        // SAFETY: the header asks for a request of the size that it says, and a
-        // policy that is alive.
+        // SAFETY: the caller promises it.
         let (policy, request) =
             unsafe { (policy_of(policy), ffi::request(request)?) };
         #[cfg(feature = "test-panic")]
@@ -52,12 +127,18 @@ pub unsafe extern "C" fn cors_decide(
         {
             panic!("asked for by a test");
         }
-        let decided = match policy {
-            Some(policy) => policy.decide(request),
-            None => Policy::decide_without_policy(request),
-        };
         // SAFETY: `prepare_output` found the decision large enough.
-        unsafe { write_decision(decision, &decided) };
+        unsafe {
+            match policy {
+                Some(own) => {
+                    own.write(decision, &own.policy.decide_unusual(request));
+                }
+                None => {
+                    let decided = Policy::decide_without_policy(request);
+                    write_closed(decision, &decided);
+                }
+            }
+        }
         Ok(CORS_OK)
     };
     let status = guard(|| Err(CORS_ERR_INTERNAL), decide);
@@ -83,110 +164,9 @@ unsafe fn close(decision: *mut cors_decision, request: *const cors_request) {
             decided = decided.rejected();
         }
         // SAFETY: `prepare_output` found the decision large enough.
-        unsafe { write_decision(decision, &decided) };
+        unsafe { write_closed(decision, &decided) };
     };
     guard(|| (), close);
-}
-
-/// For each header id its entry of a list, without a value.
-static HEADERS: Table = {
-    const EMPTY: cors_str = cors_str { data: ptr::null(), len: 0 };
-    const UNKNOWN: cors_header = cors_header {
-        id: 0,
-        source: 0,
-        name: EMPTY,
-        lower_name: EMPTY,
-        value: EMPTY,
-    };
-    const fn without_nul(name: &'static str) -> cors_str {
-        cors_str { data: name.as_ptr().cast(), len: name.len() - 1 }
-    }
-    let mut table = [UNKNOWN; 16];
-    let mut i = 0;
-    while i < HeaderName::ALL.len() {
-        let header = HeaderName::ALL[i];
-        table[header as usize] = cors_header {
-            id: header as u32,
-            source: CORS_SOURCE_FIXED,
-            name: without_nul(header.as_str_with_nul()),
-            lower_name: without_nul(header.as_lower_str_with_nul()),
-            value: EMPTY,
-        };
-        i += 1;
-    }
-    Table(table)
-};
-
-struct Table([cors_header; 16]);
-
-// SAFETY: the pointers are to static strings, which nobody changes.
-unsafe impl Sync for Table {}
-
-#[inline]
-fn header(name: HeaderName, source: Source, value: &[u8]) -> cors_header {
-    cors_header {
-        source: source as u32,
-        value: to_str(value),
-        ..HEADERS.0[name as usize & 15]
-    }
-}
-
-/// # Safety
-///
-/// `out` must be writable for the size of a decision.
-#[inline(always)]
-unsafe fn write_decision<'a, L: Lines<'a>>(
-    out: *mut cors_decision,
-    decision: &Decision<'a, L>,
-) {
-    // The caller's memory need not be initialised, so that no reference to the
-    // whole of it may be made.
-    // SAFETY: the caller promises that all members may be written.
-    unsafe {
-        (&raw mut (*out).kind).write(decision.kind() as u32);
-        (&raw mut (*out).outcome).write(decision.outcome() as u32);
-        (&raw mut (*out).reason).write(decision.reason() as u32);
-        let rule = decision.rule().unwrap_or(CORS_RULE_NONE);
-        (&raw mut (*out).rule).write(rule);
-        let status = decision.status().map_or(0, u32::from);
-        (&raw mut (*out).status).write(status);
-        (&raw mut (*out).enforced).write(decision.enforced().into());
-        (&raw mut (*out).variant).write(decision.variant() as u32);
-        (&raw mut (*out).vary).write(decision.vary().bits().into());
-        (&raw mut (*out).upstream).write(decision.upstream() as u32);
-        (&raw mut (*out).owned).write(decision.owned_bits().into());
-        (&raw mut (*out).reserved).write([0; 9]);
-        (&raw mut (*out).vary_value).write(vary_value(decision.vary()));
-        let headers: *mut cors_header = (&raw mut (*out).headers).cast();
-        let mut count = 0;
-        decision.visit_headers(|line| {
-            // A decision never has more; a policy's lists are bounded.
-            if count < CORS_HEADERS_MAX {
-                let entry = header(line.name(), line.source(), line.value());
-                headers.add(count).write(entry);
-                count += 1;
-            }
-        });
-        (&raw mut (*out).header_count).write(count as u32);
-    }
-}
-
-/// The names of a `Vary`, joined; followed by a NUL.
-#[inline]
-fn vary_value(vary: Vary) -> cors_str {
-    const VALUES: [&str; 8] = [
-        "\0",
-        "Origin\0",
-        "Access-Control-Request-Method\0",
-        "Origin, Access-Control-Request-Method\0",
-        "Access-Control-Request-Headers\0",
-        "Origin, Access-Control-Request-Headers\0",
-        "Access-Control-Request-Method, Access-Control-Request-Headers\0",
-        "Origin, Access-Control-Request-Method, \
-         Access-Control-Request-Headers\0",
-    ];
-    let value = VALUES[usize::from(vary.bits() & 7)].as_bytes();
-    cors_str { data: value.as_ptr().cast(), len: value.len() - 1 }
 }
 
 /// cors_decision_detach copies what a decision borrows from its request into the
@@ -250,9 +230,11 @@ pub unsafe extern "C" fn cors_decision_detach(
 pub unsafe extern "C" fn cors_variant_count(
     policy: *const cors_policy,
 ) -> usize {
-    // SAFETY: the header asks for a policy that is alive.
-    let count =
-        || unsafe { policy_of(policy) }.map_or(0, Policy::variant_count);
+    let count = || {
+        // SAFETY: the header asks for a policy that is alive.
+        let own = unsafe { policy_of(policy) };
+        own.map_or(0, |own| own.policy.variant_count())
+    };
     guard(|| 0, count)
 }
 
@@ -276,7 +258,7 @@ pub unsafe extern "C" fn cors_variant_headers(
     let read = || {
         // SAFETY: the header asks for a policy that is alive.
         let policy = unsafe { policy_of(policy) };
-        let list = policy.and_then(|policy| policy.variant(variant as usize));
+        let list = policy.and_then(|own| own.policy.variant(variant as usize));
         let Some(list) = list else {
             return CORS_ERR_ARGUMENT;
         };
@@ -286,7 +268,7 @@ pub unsafe extern "C" fn cors_variant_headers(
             return CORS_ERR_BUFFER;
         }
         for (i, line) in list.iter().enumerate() {
-            let entry = header(line.name(), line.source(), line.value());
+            let entry = template(line);
             // SAFETY: `i` is below `capacity`.
             unsafe { headers.add(i).write(entry) };
         }

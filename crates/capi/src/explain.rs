@@ -70,6 +70,7 @@ pub unsafe extern "C" fn cors_explain(
             (policy_of(policy), ffi::request(request), buffer)
         };
         if let Ok(request) = request {
+            let policy = policy.map(|own| &own.policy);
             let text = Policy::explain(policy, request, None).to_string();
             buffer.push(text.as_bytes());
         }

@@ -48,12 +48,6 @@ pub(crate) unsafe fn bytes<'a>(
     }
 }
 
-/// A slice as C sees it.
-#[inline]
-pub(crate) fn to_str(bytes: &[u8]) -> cors_str {
-    cors_str { data: bytes.as_ptr().cast(), len: bytes.len() }
-}
-
 /// Lines of a request, each of which was checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CLines<'a>(&'a [cors_str]);
@@ -100,7 +94,7 @@ pub(crate) unsafe fn lines<'a>(
 }
 
 /// Whether a pointer and its count cannot be a slice.
-#[inline]
+#[inline(always)]
 fn is_bad<T>(data: *const T, count: usize) -> bool {
     // Most strings and fields of a request are empty.
     count != 0
@@ -247,6 +241,10 @@ pub(crate) unsafe fn salvage(
 }
 
 impl<'a> CRequest<'a> {
+    pub(crate) fn as_ptr(self) -> *const cors_request {
+        self.0
+    }
+
     /// A request that [`salvage`] returned.
     pub(crate) fn salvaged(good: &'a cors_request) -> CRequest<'a> {
         CRequest(good)
@@ -285,6 +283,41 @@ pub(crate) unsafe fn request<'a>(
         true => Err(CORS_ERR_ARGUMENT),
         false => Ok(CRequest(raw)),
     }
+}
+
+/// The request, if it is one of this version, has no more fields than most have,
+/// and is not bad; `None` for all others, which [`request`] tells apart.
+///
+/// # Safety
+///
+/// As for [`request`].
+#[inline(always)]
+pub(crate) unsafe fn plain_request<'a>(
+    request: *const cors_request,
+) -> Option<CRequest<'a>> {
+    // SAFETY: the caller promises it; every version of the struct starts with its
+    // size.
+    let fits = !request.is_null()
+        && unsafe { *request.cast::<usize>() } == size_of::<cors_request>();
+    if !fits {
+        return None;
+    }
+    // SAFETY: as above.
+    let raw = unsafe { &*request };
+    let others = raw.request_method.count
+        | raw.request_headers.count
+        | raw.request_private_network.count
+        | raw.upgrade.count
+        | raw.protocol.len;
+    let bad = |string: cors_str| is_bad(string.data, string.len);
+    let plain = others == 0
+        && raw.origin.count <= 1
+        && !is_bad_field(raw.origin)
+        && !bad(raw.method)
+        && !bad(raw.scheme)
+        && !bad(raw.host)
+        && !bad(raw.sec_fetch_site);
+    plain.then_some(CRequest(raw))
 }
 
 /// A request of a later version is fine if it asks for nothing that is not known

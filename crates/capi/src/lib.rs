@@ -13,6 +13,7 @@ mod decision;
 mod diagnostics;
 mod explain;
 mod ffi;
+mod image;
 mod policies;
 mod status;
 mod types;

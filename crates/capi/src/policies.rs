@@ -4,14 +4,14 @@ use core::{
     ffi::{CStr, c_char},
     ptr,
 };
-use std::{ffi::CString, path::Path, sync::Arc};
+use std::{collections::HashMap, ffi::CString, path::Path, sync::Arc};
 
 use libcors_config::{Format, NamedPolicy, Outcome, Policies};
-use libcors_policy::Policy;
 
 use crate::{
     diagnostics::Problems,
     ffi::{self, guard},
+    image::Compiled,
     status::{
         CORS_ERR_ARGUMENT, CORS_ERR_DOCUMENT, CORS_ERR_INTERNAL, CORS_ERR_IO,
         CORS_OK,
@@ -28,8 +28,10 @@ pub const CORS_FORMAT_JSON: u32 = 2;
 
 /// What a `cors_policies` points to.
 struct Document {
-    policies: Policies,
-    names: Vec<CString>,
+    list: Box<[Compiled]>,
+    names: Box<[CString]>,
+    /// The place of each name.
+    index: HashMap<Box<[u8]>, usize>,
 }
 
 /// cors_policies_parse compiles a document.
@@ -147,11 +149,21 @@ unsafe fn compile(
 
 impl Document {
     fn new(policies: Policies) -> Document {
-        let names = policies
+        // No name has a NUL.
+        let names: Box<[CString]> = policies
             .iter()
             .map(|policy| CString::new(policy.name()).unwrap_or_default())
             .collect();
-        Document { policies, names }
+        let list = policies.into_iter().map(NamedPolicy::into_policy);
+        Document {
+            list: list.map(Compiled::new).collect(),
+            index: names
+                .iter()
+                .map(|name| name.to_bytes().into())
+                .zip(0..)
+                .collect(),
+            names,
+        }
     }
 }
 
@@ -204,9 +216,9 @@ unsafe fn document_of<'a>(
 #[inline]
 pub(crate) unsafe fn policy_of<'a>(
     policy: *const cors_policy,
-) -> Option<&'a Policy> {
+) -> Option<&'a Compiled> {
     // SAFETY: a policy that is alive was handed out by `cors_policies_get`.
-    unsafe { policy.cast::<Policy>().as_ref() }
+    unsafe { policy.cast::<Compiled>().as_ref() }
 }
 
 /// cors_policies_get returns the policy of a name, or NULL if there is none.
@@ -224,11 +236,10 @@ pub unsafe extern "C" fn cors_policies_get(
         let (document, name) = unsafe {
             (document_of(policies)?, ffi::bytes(name, name_len).ok()?)
         };
-        let name = str::from_utf8(name).ok()?;
-        document.policies.get(name).map(NamedPolicy::policy)
+        document.list.get(*document.index.get(name)?)
     };
     guard(|| None, get)
-        .map_or(ptr::null(), |policy| ptr::from_ref::<Policy>(policy).cast())
+        .map_or(ptr::null(), |own| ptr::from_ref::<Compiled>(own).cast())
 }
 
 /// cors_policies_count returns the number of policies of a document.
@@ -257,4 +268,4 @@ pub unsafe extern "C" fn cors_policies_name(
 
 // A policy is handed out as the thin pointer that it is.
 const _: () =
-    assert!(size_of::<*const Policy>() == size_of::<*const cors_policy>());
+    assert!(size_of::<*const Compiled>() == size_of::<*const cors_policy>());

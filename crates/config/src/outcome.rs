@@ -86,6 +86,15 @@ impl Policies {
     }
 }
 
+impl IntoIterator for Policies {
+    type Item = NamedPolicy;
+    type IntoIter = std::vec::IntoIter<NamedPolicy>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
 impl<'p> IntoIterator for &'p Policies {
     type Item = &'p NamedPolicy;
     type IntoIter = std::slice::Iter<'p, NamedPolicy>;
@@ -120,6 +129,11 @@ impl NamedPolicy {
     /// What decides on requests.
     pub fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// What decides on requests, without the rest.
+    pub fn into_policy(self) -> Policy {
+        self.policy
     }
 
     /// What the document says, with the defaults filled in.

@@ -1,8 +1,8 @@
 //! Byte classes of HTTP: tokens (RFC 9110, section 5.6.2) and white space.
 
-/// For each byte of a token its lower-case form, and 0 for all others.
-static LOWER_TOKEN: [u8; 256] = {
-    let mut table = [0; 256];
+/// Whether each byte may stand in a token.
+static TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
     let mut i = 0;
     while i < 128 {
         let b = i as u8;
@@ -23,26 +23,24 @@ static LOWER_TOKEN: [u8; 256] = {
                 | b'|'
                 | b'~'
         );
-        if special || b.is_ascii_alphanumeric() {
-            table[i] = b.to_ascii_lowercase();
-        }
+        table[i] = special || b.is_ascii_alphanumeric();
         i += 1;
     }
     table
 };
 
-/// The lower-case form of a byte that may stand in a token, else 0.
+/// Whether this is a byte of a token.
 #[inline]
-pub(crate) fn lower_token(byte: u8) -> u8 {
+pub(crate) fn is_token_byte(byte: u8) -> bool {
     // The table has an entry for every u8; get() only spares the reader the
     // proof.
-    LOWER_TOKEN.get(usize::from(byte)).copied().unwrap_or(0)
+    TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Whether these bytes are a token of RFC 9110, section 5.6.2: a method, or the
 /// name of a field.
 pub fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty() && bytes.iter().all(|&b| lower_token(b) != 0)
+    !bytes.is_empty() && bytes.iter().all(|&b| is_token_byte(b))
 }
 
 /// Whether this is white space inside a line: SP or HTAB.

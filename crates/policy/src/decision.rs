@@ -263,6 +263,12 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         self.variant.into()
     }
 
+    /// The value of headers of [`Source::Origin`], and whose bytes it is.
+    #[inline]
+    pub fn origin(&self) -> (&'a [u8], Source) {
+        (self.origin, self.origin_source)
+    }
+
     /// The names to merge into the response's `Vary`.
     pub fn vary(&self) -> Vary {
         self.vary

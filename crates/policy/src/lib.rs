@@ -84,6 +84,7 @@ pub use crate::{
         Disallowed, MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,
         MAX_REQUEST_HEADERS_EMPTY, MAX_REQUEST_HEADERS_LEN,
         MAX_REQUEST_HEADERS_SPACE, Mode, Policy, Preflight, TemplateHeader,
+        Usual,
     },
     request::{Ask, Lines, Request},
     text::Text,

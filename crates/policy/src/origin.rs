@@ -28,6 +28,14 @@ impl<'a> Origin<'a> {
         if bytes.len() > MAX_ORIGIN_LEN {
             return None;
         }
+        // Most origins are of these schemes, and have a name and no port.
+        let http = bytes.strip_prefix(b"https://");
+        if let Some(host) = http.or_else(|| bytes.strip_prefix(b"http://"))
+            && is_plain_name(host)
+        {
+            let scheme = bytes.get(..bytes.len() - host.len() - 3)?;
+            return Some(Origin { scheme, host, port: None });
+        }
         let (scheme, rest) = split_scheme(bytes)?;
         let (host, port) = split_port(rest);
         let port = match port {
@@ -129,10 +137,43 @@ pub(crate) fn is_scheme(scheme: &[u8]) -> bool {
         )
 }
 
+/// Whether this is surely a host that is a name: [`is_host`] has the last word on
+/// all others.
+#[inline]
+fn is_plain_name(host: &[u8]) -> bool {
+    // Where the present label starts.
+    let mut label = 0;
+    for (at, &byte) in host.iter().enumerate() {
+        match NAME_BYTE.get(usize::from(byte)) {
+            Some(1) => {}
+            Some(2) if at != label && at - label <= MAX_LABEL => label = at + 1,
+            _ => return false,
+        }
+    }
+    // A dot at the end leaves no last label, a digit may start a number.
+    host.len() <= MAX_HOST
+        && host.len() - label <= MAX_LABEL
+        && host.get(label).is_some_and(|first| !first.is_ascii_digit())
+}
+
+/// 1 for each byte of a label, 2 for the dot between them, 0 for all others.
+static NAME_BYTE: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 256 {
+        if is_label_byte(i as u8) {
+            table[i] = 1;
+        }
+        i += 1;
+    }
+    table[b'.' as usize] = 2;
+    table
+};
+
 /// Whether this is a byte of a label. URLs know no upper case here, and hosts
 /// with underscores exist.
 #[inline]
-pub(crate) fn is_label_byte(byte: u8) -> bool {
+pub(crate) const fn is_label_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 use crate::{
     origin::Origin,
     pattern::{HostPattern, OriginPattern, PortPattern, TuplePattern},
-    table::{ByteMap, Index, Rolling, fold, hash},
+    table::{ByteMap, Index, Rolling, equal, fold, hash},
 };
 
 /// An expression that decides on whole origins.
@@ -71,13 +71,26 @@ impl OriginSet {
     /// Looks an origin up: the lowest plain entry, else the lowest expression.
     #[inline]
     pub(crate) fn find(&self, bytes: &[u8]) -> Found<'_> {
-        match self.exact.get(bytes) {
-            // An entry is valid, so whatever equals it need not be parsed.
-            Some((rule, own)) if rule <= self.wildcards.lowest => {
-                Found::Exact { rule, own }
-            }
-            found => self.find_wildcard(bytes, found),
+        match self.find_exact(bytes) {
+            Some((rule, own)) => Found::Exact { rule, own },
+            None => self.find_wildcard(bytes, self.exact.get(bytes)),
         }
+    }
+
+    /// [`OriginSet::find_exact`] where that takes a handful of instructions.
+    #[inline(always)]
+    pub(crate) fn find_at_once(&self, bytes: &[u8]) -> Option<(u32, &[u8])> {
+        self.exact
+            .get_at_once(bytes)
+            .filter(|(rule, _)| *rule <= self.wildcards.lowest)
+    }
+
+    /// The rule that is this very origin, and the policy's copy, unless a lower
+    /// rule may cover it.
+    #[inline]
+    pub(crate) fn find_exact(&self, bytes: &[u8]) -> Option<(u32, &[u8])> {
+        // An entry is valid, so whatever equals it need not be parsed.
+        self.exact.get(bytes).filter(|(rule, _)| *rule <= self.wildcards.lowest)
     }
 
     /// The entry at `rule`, as it was written.
@@ -128,8 +141,11 @@ impl OriginSet {
 /// asks for each shape of label wildcard (so many bytes before the `*`, so many
 /// after); at the end it asks for the whole host. So the cost is bounded by the
 /// host's length and the number of shapes, whatever the number of patterns.
+///
+/// A few patterns are faster looked at one after the other.
 #[derive(Debug)]
 struct Wildcards {
+    /// The lowest rule first.
     patterns: Box<[Wildcard]>,
     index: Index,
     /// The distinct lengths of prefix and suffix of label wildcards.
@@ -141,6 +157,9 @@ struct Wildcards {
     one_port: bool,
     subdomains: bool,
 }
+
+/// The most patterns that are looked at one after the other.
+const FEW: usize = 8;
 
 #[derive(Debug)]
 struct Wildcard {
@@ -228,6 +247,7 @@ impl Wildcards {
             a.cmp(&b)
         });
         patterns.dedup_by(|later, first| later.pattern == first.pattern);
+        patterns.sort_by_key(|wildcard| wildcard.rule);
 
         let mut shapes = Vec::new();
         for wildcard in &patterns {
@@ -249,7 +269,7 @@ impl Wildcards {
         Wildcards {
             index: Index::new(&hashes),
             shapes: shapes.into_boxed_slice(),
-            lowest: patterns.iter().map(|w| w.rule).min().unwrap_or(u32::MAX),
+            lowest: patterns.first().map_or(u32::MAX, |first| first.rule),
             any_port: any(|p| p.port() == PortPattern::Any),
             one_port: any(|p| p.port() != PortPattern::Any),
             subdomains: any(|p| matches!(p.host(), HostPattern::Subdomains(_))),
@@ -261,6 +281,12 @@ impl Wildcards {
     fn find(&self, origin: &Origin<'_>, limit: u32) -> Option<u32> {
         if self.lowest >= limit {
             return None;
+        }
+        if self.patterns.len() <= FEW {
+            let mut lower =
+                self.patterns.iter().take_while(|first| first.rule < limit);
+            let found = lower.find(|first| covers(&first.pattern, origin));
+            return found.map(|first| first.rule);
         }
         let mut search = Search { wildcards: self, origin, best: limit };
         let host = origin.host();
@@ -288,6 +314,38 @@ impl Wildcards {
         }
         search.found(limit)
     }
+}
+
+/// Whether a pattern covers an origin.
+fn covers(pattern: &TuplePattern, origin: &Origin<'_>) -> bool {
+    let port = match pattern.port() {
+        PortPattern::Any => true,
+        PortPattern::Default => origin.port().is_none(),
+        PortPattern::Number(number) => origin.port() == Some(number),
+    };
+    let host = origin.host();
+    port && equal(pattern.scheme().as_bytes(), origin.scheme())
+        && match pattern.host() {
+            HostPattern::Exact(own) => equal(host, own.as_bytes()),
+            HostPattern::Subdomains(name) => strip_end(host, name.as_bytes())
+                .is_some_and(|rest| rest.ends_with(b".")),
+            HostPattern::InLabel { prefix, suffix, rest } => {
+                strip_end(host, rest.as_bytes()).is_some_and(|label| {
+                    label.len() > prefix.len() + suffix.len()
+                        && label.starts_with(prefix.as_bytes())
+                        && label.ends_with(suffix.as_bytes())
+                        && !label.contains(&b'.')
+                })
+            }
+        }
+}
+
+/// What stands before `end`.
+#[inline]
+fn strip_end<'h>(host: &'h [u8], end: &[u8]) -> Option<&'h [u8]> {
+    let at = host.len().checked_sub(end.len())?;
+    let (start, own) = host.split_at_checked(at)?;
+    equal(own, end).then_some(start)
 }
 
 /// The key of label wildcards with this many bytes before and after the `*`.

@@ -4,15 +4,15 @@ use alloc::{boxed::Box, vec::Vec};
 
 use crate::{
     builder::PolicyBuilder,
-    bytes::{is_space, is_token, lower_token},
+    bytes::{is_space, is_token, is_token_byte},
     decision::{Decision, Kind, Outcome, Owned, Reason, Upstream},
     header::{HeaderName, Source},
     origin::default_port,
     origins::{Found, OriginSet},
     request::{Ask, Lines},
-    table::{ByteMap, Rolling},
+    table::ByteMap,
     text::{Text, without_nul},
-    tokens::{TokenSet, hash_folded},
+    tokens::TokenSet,
     vary::Vary,
 };
 
@@ -162,6 +162,20 @@ pub struct Policy {
     pub(crate) variant_preflight: [u8; 8],
 }
 
+/// A request of the most usual kinds; see [`Policy::find_usual`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Usual<'p> {
+    /// It has no `Origin`.
+    NoOrigin,
+    /// It is no preflight and no upgrade, and its origin is an entry of the list.
+    Listed {
+        /// The entry's index.
+        rule: u32,
+        /// The policy's copy of the origin.
+        origin: &'p [u8],
+    },
+}
+
 /// What was found out about an origin.
 enum Verdict<'a> {
     Allowed { rule: u32, origin: &'a [u8], source: Source },
@@ -218,10 +232,76 @@ impl Policy {
     ///
     /// Allocates nothing, takes no lock, and costs time linear in the request's
     /// bytes up to the limits of each field.
-    // Inlined, so that a caller which takes the decision apart need not have it
-    // put together; what is rare is not.
-    #[inline(always)]
+    #[inline]
     pub fn decide<'a, R: Ask<'a>>(
+        &'a self,
+        request: R,
+    ) -> Decision<'a, R::Lines> {
+        match self.find_usual(request) {
+            Some(usual) => self.decide_usual(usual),
+            None => self.decide_unusual(request),
+        }
+    }
+
+    /// Tells the most usual requests from all others: those without `Origin`, and
+    /// those that come from an origin which stands in the list as it is. A caller
+    /// who has their answers ready need not ask for a decision.
+    #[inline]
+    pub fn find_usual<'a, R: Ask<'a>>(
+        &'a self,
+        request: R,
+    ) -> Option<Usual<'a>> {
+        self.tell_usual(request, |origin| self.origins.find_exact(origin))
+    }
+
+    /// [`Policy::find_usual`] where that takes a handful of instructions: where the
+    /// list has but one origin. It does not see all usual requests.
+    #[inline(always)]
+    pub fn find_at_once<'a, R: Ask<'a>>(
+        &'a self,
+        request: R,
+    ) -> Option<Usual<'a>> {
+        self.tell_usual(request, |origin| self.origins.find_at_once(origin))
+    }
+
+    #[inline(always)]
+    fn tell_usual<'a, R: Ask<'a>>(
+        &'a self,
+        request: R,
+        find: impl FnOnce(&'a [u8]) -> Option<(u32, &'a [u8])>,
+    ) -> Option<Usual<'a>> {
+        let lines = request.origin();
+        if lines.count() == 0 {
+            return Some(Usual::NoOrigin);
+        }
+        let plain = lines.count() == 1
+            && request.request_method().count() == 0
+            && request.upgrade().count() == 0
+            && request.protocol().is_empty()
+            && matches!(self.any_origin, AnyOrigin::Listed { .. });
+        if !plain {
+            return None;
+        }
+        let (rule, origin) = find(lines.line(0))?;
+        Some(Usual::Listed { rule, origin })
+    }
+
+    /// The decision on a usual request.
+    pub fn decide_usual<'a, L: Lines<'a>>(
+        &'a self,
+        usual: Usual<'a>,
+    ) -> Decision<'a, L> {
+        match usual {
+            Usual::NoOrigin => self.decision(Kind::None, self.variant_none),
+            Usual::Listed { rule, origin } => {
+                self.allow(Kind::Actual, rule, origin, Source::Fixed)
+            }
+        }
+    }
+
+    /// The decision on any request; usual ones have a shorter way.
+    #[inline(never)]
+    pub fn decide_unusual<'a, R: Ask<'a>>(
         &'a self,
         request: R,
     ) -> Decision<'a, R::Lines> {
@@ -229,22 +309,34 @@ impl Policy {
         if origins == 0 {
             return self.decision(Kind::None, self.variant_none);
         }
-        if request.method() == b"OPTIONS"
-            && request.request_method().count() != 0
-        {
+        if is_preflight(request) {
             return self.decide_preflight(request);
         }
         let kind = kind_with_origin(request);
         match self.judge_origin(request.origin(), origins) {
-            Verdict::Allowed { rule, origin, source } => Decision {
-                outcome: Outcome::Allow,
-                reason: Reason::Allowed,
-                rule: Some(rule),
-                origin,
-                origin_source: source,
-                ..self.decision(kind, self.variant_actual)
-            },
+            Verdict::Allowed { rule, origin, source } => {
+                self.allow(kind, rule, origin, source)
+            }
             Verdict::Refused(reason) => self.refuse(kind, reason, request),
+        }
+    }
+
+    /// The origin of a request that is no preflight is allowed.
+    #[inline]
+    fn allow<'a, L: Lines<'a>>(
+        &'a self,
+        kind: Kind,
+        rule: u32,
+        origin: &'a [u8],
+        origin_source: Source,
+    ) -> Decision<'a, L> {
+        Decision {
+            outcome: Outcome::Allow,
+            reason: Reason::Allowed,
+            rule: Some(rule),
+            origin,
+            origin_source,
+            ..self.decision(kind, self.variant_actual)
         }
     }
 
@@ -272,7 +364,6 @@ impl Policy {
         }
     }
 
-    #[inline(never)]
     fn decide_preflight<'a, R: Ask<'a>>(
         &'a self,
         request: R,
@@ -453,20 +544,38 @@ impl Policy {
     /// What is wrong with the method that is asked for.
     fn judge_method<'a, R: Ask<'a>>(&self, request: R) -> Option<Reason> {
         let method = request.request_method().line(0);
-        if request.request_method().count() != 1 || !is_token(method) {
+        if request.request_method().count() != 1 {
             return Some(Reason::MethodMalformed);
         }
-        let allowed = self.methods.any
-            || matches!(method, b"GET" | b"HEAD" | b"POST")
-            || self.methods.listed.contains(method);
-        (!allowed).then_some(Reason::MethodNotAllowed)
+        // What is listed is a token.
+        if matches!(method, b"GET" | b"HEAD" | b"POST")
+            || self.methods.listed.contains(method)
+        {
+            return None;
+        }
+        match is_token(method) {
+            false => Some(Reason::MethodMalformed),
+            true => (!self.methods.any).then_some(Reason::MethodNotAllowed),
+        }
     }
 
-    /// Scans the list of headers that are asked for, once.
+    /// Judges the list of headers that are asked for.
     pub(crate) fn judge_headers<'a, L: Lines<'a>>(
         &self,
         lines: L,
     ) -> ListVerdict {
+        let count = lines.count();
+        if count == 1
+            && self.headers.listed.len() <= MAX_REQUEST_HEADERS_ELEMENTS
+            && self.headers.listed.has_sorted_list(lines.line(0))
+        {
+            return ListVerdict::Allowed { names: true };
+        }
+        self.scan_headers(lines)
+    }
+
+    #[inline(never)]
+    fn scan_headers<'a, L: Lines<'a>>(&self, lines: L) -> ListVerdict {
         let count = lines.count();
         // Even an empty line is an element, so no more lines than this count.
         let most = MAX_REQUEST_HEADERS_ELEMENTS + 1;
@@ -491,16 +600,10 @@ impl Policy {
         }
     }
 
-    /// Whether the policy lists this header, whose [`hash_folded`] is `hash`.
-    #[inline]
-    fn lists_header(&self, name: &[u8], hash: u64) -> bool {
-        self.headers.any && !name.eq_ignore_ascii_case(b"authorization")
-            || self.headers.listed.contains_folded(name, hash)
-    }
-
-    /// Whether the policy allows this header to be asked for.
+    /// Whether the policy allows this header, in any case, to be asked for.
     pub(crate) fn allows_header(&self, name: &[u8]) -> bool {
-        self.lists_header(name, hash_folded(name))
+        self.headers.any && !name.eq_ignore_ascii_case(b"authorization")
+            || self.headers.listed.contains_folded(name)
     }
 
     pub(crate) fn is_same_origin<'a, R: Ask<'a>>(&self, request: R) -> bool {
@@ -622,16 +725,7 @@ impl Scan {
             return Err(Reason::HeadersTooLarge);
         }
         let (leading, bytes) = skip_spaces(bytes, 0)?;
-        let mut hash = Rolling::START;
-        let mut len = 0;
-        for &byte in bytes {
-            let lower = lower_token(byte);
-            if lower == 0 {
-                break;
-            }
-            hash.push(lower);
-            len += 1;
-        }
+        let len = bytes.iter().take_while(|&&b| is_token_byte(b)).count();
         let Some((name, bytes)) = bytes.split_at_checked(len) else {
             return Ok(None);
         };
@@ -655,7 +749,7 @@ impl Scan {
                 return Err(Reason::HeadersTooLarge);
             }
         }
-        if !policy.lists_header(name, hash.finish()) {
+        if !policy.allows_header(name) {
             self.unlisted = true;
             self.authorization |= policy.headers.any;
         }

@@ -124,10 +124,11 @@ pub(crate) fn hash(bytes: &[u8]) -> u64 {
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), K1);
     }
-    let mut tail = 0;
-    for &byte in rest {
-        tail = tail << 8 | u64::from(byte);
-    }
+    // The last word may overlap the one before it; the length is in the state.
+    let tail = match bytes.last_chunk::<8>() {
+        Some(last) => u64::from_le_bytes(*last),
+        None => rest.iter().fold(0, |tail, &byte| tail << 8 | u64::from(byte)),
+    };
     fold(fold(state ^ tail, K1), K2)
 }
 
@@ -232,6 +233,15 @@ impl ByteMap {
         Some(slice(&self.arena, *entry))
     }
 
+    /// [`ByteMap::get`] where that takes a handful of instructions: where there
+    /// is but one key, of a usual length.
+    #[inline(always)]
+    pub(crate) fn get_at_once(&self, key: &[u8]) -> Option<(u32, &[u8])> {
+        let (number, with_nul) = self.only.as_ref()?;
+        let (_, own) = with_nul.split_last()?;
+        equal_at_once(own, key).then_some((*number, own))
+    }
+
     /// The number of this key, and the map's own copy of it.
     #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<(u32, &[u8])> {
@@ -261,22 +271,33 @@ impl ByteMap {
     }
 }
 
-/// Whether two short strings are equal, word by word: calling `memcmp` costs more
-/// than comparing an origin.
+/// Whether two strings are equal. Calling `memcmp` costs more than comparing an
+/// origin.
 #[inline]
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    match a.len() {
+        8..=64 => equal_at_once(a, b),
+        _ => a == b,
     }
-    let (Some(x), Some(y)) = (a.last_chunk::<8>(), b.last_chunk::<8>()) else {
-        return a == b;
-    };
-    // The last word overlaps the one before it, so that no byte is left over.
-    let mut differ = u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-    for (x, y) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
-        differ |= u64::from_le_bytes(*x) ^ u64::from_le_bytes(*y);
-    }
-    differ == 0
+}
+
+/// Whether two strings of 8 to 64 bytes are equal; false for all others.
+#[inline(always)]
+fn equal_at_once(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len()
+        && match a.len() {
+            8..16 => ends_equal::<8>(a, b),
+            16..32 => ends_equal::<16>(a, b),
+            32..=64 => ends_equal::<32>(a, b),
+            _ => false,
+        }
+}
+
+/// Whether the first and the last bytes are equal; they may overlap.
+#[inline(always)]
+fn ends_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
+    a.first_chunk::<N>() == b.first_chunk::<N>()
+        && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
 #[inline]

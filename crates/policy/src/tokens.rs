@@ -2,57 +2,90 @@
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 
-use crate::{
-    bytes::lower_token,
-    table::{Index, Rolling},
-};
+use crate::table::{Index, equal, hash};
+
+/// The most tokens that are looked at one after the other.
+const FEW: usize = 8;
 
 /// A fixed set of tokens.
 #[derive(Clone, Debug)]
 pub(crate) struct TokenSet {
+    /// In ascending order.
     names: Box<[Box<[u8]>]>,
     index: Index,
+    longest: usize,
 }
 
 impl TokenSet {
     pub(crate) fn new(names: &[String]) -> TokenSet {
-        let names: Box<[Box<[u8]>]> =
+        let mut names: Vec<Box<[u8]>> =
             names.iter().map(|name| name.as_bytes().into()).collect();
-        let hashes: Vec<u64> =
-            names.iter().map(|name| hash_folded(name)).collect();
-        TokenSet { names, index: Index::new(&hashes) }
+        names.sort_unstable();
+        let hashes: Vec<u64> = names.iter().map(|name| hash(name)).collect();
+        TokenSet {
+            index: Index::new(&hashes),
+            longest: names.iter().map(|name| name.len()).max().unwrap_or(0),
+            names: names.into_boxed_slice(),
+        }
     }
 
     /// Whether the set has exactly this token.
+    #[inline]
     pub(crate) fn contains(&self, token: &[u8]) -> bool {
-        self.find(hash_folded(token), |name| name == token)
+        match self.names.len() <= FEW {
+            true => self.names.iter().any(|name| equal(name, token)),
+            false => self.find(token),
+        }
     }
 
-    /// Whether the set has this token in any case; `hash` is [`hash_folded`] of
-    /// it.
+    /// Whether the set, all of it in lower case, has this token in any case.
+    pub(crate) fn contains_folded(&self, token: &[u8]) -> bool {
+        let mut buffer = [0; 64];
+        if token.len() > self.longest {
+            return false;
+        }
+        let Some(lower) = buffer.get_mut(..token.len()) else {
+            // No browser sends such a name.
+            let mut names = self.names.iter();
+            return names.any(|name| name.eq_ignore_ascii_case(token));
+        };
+        lower.copy_from_slice(token);
+        lower.make_ascii_lowercase();
+        self.contains(lower)
+    }
+
+    /// Whether a list is made of tokens of this set in ascending order, each at
+    /// most once, parted by nothing but commas: what browsers send. All else is
+    /// for others to judge.
     #[inline]
-    pub(crate) fn contains_folded(&self, token: &[u8], hash: u64) -> bool {
-        // Browsers send names in lower case, as they are kept here.
-        self.find(hash, |name| {
-            name == token || name.eq_ignore_ascii_case(token)
-        })
+    pub(crate) fn has_sorted_list(&self, list: &[u8]) -> bool {
+        let mut rest = list;
+        for name in &self.names {
+            if let Some((start, after)) = rest.split_at_checked(name.len())
+                && equal(start, name)
+            {
+                match after {
+                    [] => return true,
+                    [b',', next @ ..] => rest = next,
+                    _ => {}
+                }
+            }
+        }
+        false
     }
 
-    #[inline]
-    fn find(&self, hash: u64, mut equal: impl FnMut(&[u8]) -> bool) -> bool {
-        self.index
-            .candidates(hash)
-            .any(|i| self.names.get(i).is_some_and(|name| equal(name)))
+    /// How many tokens there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
     }
-}
 
-/// The hash of a token, the same for all its spellings.
-pub(crate) fn hash_folded(token: &[u8]) -> u64 {
-    let mut hash = Rolling::START;
-    for &byte in token {
-        hash.push(lower_token(byte));
+    fn find(&self, token: &[u8]) -> bool {
+        token.len() <= self.longest
+            && self
+                .index
+                .candidates(hash(token))
+                .any(|i| self.names.get(i).is_some_and(|name| **name == *token))
     }
-    hash.finish()
 }
 
 #[cfg(test)]
@@ -66,7 +99,7 @@ mod tests {
         assert!(set.contains(b"PUT"));
         assert!(!set.contains(b"put"));
         assert!(!set.contains(b"PU"));
-        let folded = |name: &[u8]| set.contains_folded(name, hash_folded(name));
+        let folded = |name: &[u8]| set.contains_folded(name);
         assert!(folded(b"X-A"));
         assert!(!folded(b"x-b"));
         assert!(!folded(b""));

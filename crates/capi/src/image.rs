@@ -1,0 +1,439 @@
+//! What the decisions of a policy look like in C, prepared when it is compiled.
+
+use core::{mem::offset_of, ptr};
+
+use libcors_policy::{
+    Decision, HeaderName, Lines, Policy, Request, Source, TemplateHeader,
+    Usual, Vary,
+};
+
+use crate::types::{
+    CORS_HEADERS_MAX, CORS_RULE_NONE, CORS_SOURCE_FIXED, cors_decision,
+    cors_header, cors_str,
+};
+
+/// A policy, with an image of the decisions of each of its variants.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) policy: Policy,
+    /// Of a request without `Origin`, and of one from an origin of the list.
+    none: ShortImage,
+    listed: ShortImage,
+    images: Box<[Image]>,
+}
+
+/// A decision, but for what differs from one request to the next.
+#[derive(Debug)]
+struct Image {
+    head: Head,
+    headers: Box<[cors_header]>,
+    open: Open,
+}
+
+/// An image of few headers, that is copied without a loop or a call.
+#[derive(Debug)]
+struct ShortImage {
+    head: Head,
+    first: cors_header,
+    rest: [cors_header; 3],
+    /// Whether the first header has no value yet, which is the origin.
+    open: bool,
+}
+
+/// Which headers of an image have no value yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Open {
+    Nothing,
+    /// The first, which is the request's origin.
+    First,
+    Others,
+}
+
+// SAFETY: the pointers are to static strings, and to those of the policy beside
+// it, which nobody changes.
+unsafe impl Send for Image {}
+// SAFETY: as above.
+unsafe impl Sync for Image {}
+// SAFETY: as above.
+unsafe impl Send for ShortImage {}
+// SAFETY: as above.
+unsafe impl Sync for ShortImage {}
+
+/// The members of a `cors_decision` before its headers.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    size: usize,
+    kind: u32,
+    outcome: u32,
+    reason: u32,
+    rule: u32,
+    status: u32,
+    enforced: u32,
+    variant: u32,
+    vary: u32,
+    upstream: u32,
+    owned: u32,
+    header_count: u32,
+    reserved: [u32; 9],
+    vary_value: cors_str,
+}
+
+const _: () = {
+    assert!(size_of::<Head>() == offset_of!(cors_decision, headers));
+    assert!(offset_of!(Head, kind) == offset_of!(cors_decision, kind));
+    assert!(offset_of!(Head, reason) == offset_of!(cors_decision, reason));
+    assert!(offset_of!(Head, status) == offset_of!(cors_decision, status));
+    assert!(offset_of!(Head, variant) == offset_of!(cors_decision, variant));
+    assert!(offset_of!(Head, vary) == offset_of!(cors_decision, vary));
+    assert!(offset_of!(Head, owned) == offset_of!(cors_decision, owned));
+    assert!(
+        offset_of!(Head, header_count)
+            == offset_of!(cors_decision, header_count)
+    );
+    assert!(
+        offset_of!(Head, vary_value) == offset_of!(cors_decision, vary_value)
+    );
+};
+
+impl Compiled {
+    pub(crate) fn new(policy: Policy) -> Compiled {
+        let usual = |usual| {
+            let decision: Decision<'_> = policy.decide_usual(usual);
+            Image::new(&policy, &decision, decision.variant()).shorten()
+        };
+        let none = Usual::NoOrigin;
+        // The rule is that of the request.
+        let listed = Usual::Listed { rule: 0, origin: b"" };
+        // All decisions of a policy have in common what this one has.
+        let common = policy.decide(&Request::new(b"GET"));
+        let variants = 0..policy.variant_count();
+        Compiled {
+            none: usual(none),
+            listed: usual(listed),
+            images: variants
+                .map(|variant| Image::new(&policy, &common, variant))
+                .collect(),
+            policy,
+        }
+    }
+
+    /// Writes the decision on a usual request.
+    ///
+    /// # Safety
+    ///
+    /// `out` must be writable for the size of a decision, and its size be set.
+    #[inline(always)]
+    pub(crate) unsafe fn write_usual(
+        &self,
+        out: *mut cors_decision,
+        usual: Usual<'_>,
+    ) {
+        // SAFETY: the caller promises it.
+        unsafe {
+            match usual {
+                Usual::NoOrigin => self.none.copy(out, CORS_RULE_NONE, b""),
+                Usual::Listed { rule, origin } => {
+                    self.listed.copy(out, rule, origin);
+                }
+            }
+        }
+    }
+
+    /// Writes a decision of this policy.
+    ///
+    /// # Safety
+    ///
+    /// `out` must be writable for the size of a decision, and its size be set.
+    pub(crate) unsafe fn write<'a, L: Lines<'a>>(
+        &self,
+        out: *mut cors_decision,
+        decision: &Decision<'a, L>,
+    ) {
+        let Some(image) = self.images.get(decision.variant()) else {
+            // There is one for each variant. If not, nothing is allowed.
+            // SAFETY: the caller promises it.
+            return unsafe { write_closed(out, decision) };
+        };
+        // SAFETY: the caller promises it.
+        unsafe {
+            image.copy(out);
+            fill_in(out, decision);
+            match image.open {
+                Open::Nothing => {}
+                Open::First => {
+                    let first: *mut cors_header =
+                        (&raw mut (*out).headers).cast();
+                    let (value, source) = decision.origin();
+                    (&raw mut (*first).value).write(to_str(value));
+                    (&raw mut (*first).source).write(source as u32);
+                }
+                Open::Others => write_headers(out, decision),
+            }
+        }
+    }
+}
+
+impl Image {
+    /// An image of this decision, with the headers of this variant.
+    fn new(policy: &Policy, decision: &Decision<'_>, variant: usize) -> Image {
+        let list = policy.variant(variant).unwrap_or_default();
+        let list = list.get(..CORS_HEADERS_MAX).unwrap_or(list);
+        let open = |header: &TemplateHeader| header.source() != Source::Fixed;
+        let only_origin = |(first, rest): (&TemplateHeader, &[_])| {
+            first.source() == Source::Origin && !rest.iter().any(open)
+        };
+        Image {
+            head: Head {
+                kind: decision.kind() as u32,
+                outcome: decision.outcome() as u32,
+                reason: decision.reason() as u32,
+                enforced: decision.enforced().into(),
+                variant: variant as u32,
+                vary: decision.vary().bits().into(),
+                upstream: decision.upstream() as u32,
+                owned: decision.owned_bits().into(),
+                header_count: list.len() as u32,
+                vary_value: vary_value(decision.vary()),
+                ..Head::CLOSED
+            },
+            headers: list.iter().map(template).collect(),
+            open: if !list.iter().any(open) {
+                Open::Nothing
+            } else if list.split_first().is_some_and(only_origin) {
+                Open::First
+            } else {
+                Open::Others
+            },
+        }
+    }
+
+    /// The same, for a usual request, whose answers have few headers.
+    fn shorten(self) -> ShortImage {
+        let nth = |n: usize| self.headers.get(n).copied();
+        let nothing = HEADERS.0[0];
+        let open = self.open == Open::First;
+        let mut first = nth(0).unwrap_or(nothing);
+        if open {
+            // The origin of an entry is the policy's copy.
+            first.source = CORS_SOURCE_FIXED;
+        }
+        ShortImage {
+            head: self.head,
+            first,
+            rest: [1, 2, 3].map(|n| nth(n).unwrap_or(nothing)),
+            open,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Compiled::write`].
+    unsafe fn copy(&self, out: *mut cors_decision) {
+        // SAFETY: the caller promises it, and no image has more headers than a
+        // decision.
+        unsafe {
+            self.head.copy(out);
+            let headers: *mut cors_header = (&raw mut (*out).headers).cast();
+            let (from, count) = (self.headers.as_ptr(), self.headers.len());
+            ptr::copy_nonoverlapping(from, headers, count);
+        }
+    }
+}
+
+impl ShortImage {
+    /// # Safety
+    ///
+    /// As for [`Compiled::write`].
+    #[inline(always)]
+    unsafe fn copy(&self, out: *mut cors_decision, rule: u32, origin: &[u8]) {
+        // SAFETY: the caller promises it; a decision has room for four headers.
+        unsafe {
+            self.head.copy(out);
+            (&raw mut (*out).rule).write(rule);
+            let headers: *mut cors_header = (&raw mut (*out).headers).cast();
+            headers.write(self.first);
+            if self.head.header_count > 1 {
+                headers.add(1).cast::<[cors_header; 3]>().write(self.rest);
+            }
+            if self.open {
+                (&raw mut (*headers).value).write(to_str(origin));
+            }
+        }
+    }
+}
+
+impl Head {
+    const CLOSED: Head = Head {
+        size: size_of::<cors_decision>(),
+        kind: 0,
+        outcome: 0,
+        reason: 0,
+        rule: CORS_RULE_NONE,
+        status: 0,
+        enforced: 1,
+        variant: 0,
+        vary: 0,
+        upstream: 0,
+        owned: 0,
+        header_count: 0,
+        reserved: [0; 9],
+        vary_value: cors_str { data: ptr::null(), len: 0 },
+    };
+
+    /// # Safety
+    ///
+    /// As for [`Compiled::write`].
+    #[inline(always)]
+    unsafe fn copy(&self, out: *mut cors_decision) {
+        // The caller's memory need not be initialised, so that no reference to
+        // the whole of it may be made.
+        // SAFETY: the caller promises that all members may be written.
+        unsafe {
+            // It may be that of a later version.
+            let size = (*out).size;
+            ptr::copy_nonoverlapping(self, out.cast::<Head>(), 1);
+            (&raw mut (*out).size).write(size);
+        }
+    }
+}
+
+/// Writes a decision that closes, and has no headers.
+///
+/// # Safety
+///
+/// As for [`Compiled::write`].
+#[cold]
+pub(crate) unsafe fn write_closed<'a, L: Lines<'a>>(
+    out: *mut cors_decision,
+    decision: &Decision<'a, L>,
+) {
+    let owned = decision.owned_bits().into();
+    let vary_value = vary_value(Vary::NONE);
+    // SAFETY: the caller promises it.
+    unsafe {
+        Head { owned, vary_value, ..Head::CLOSED }.copy(out);
+        fill_in(out, decision);
+    }
+}
+
+/// Writes what differs from one request to the next, but for the headers.
+///
+/// # Safety
+///
+/// As for [`Compiled::write`].
+#[inline(always)]
+unsafe fn fill_in<'a, L: Lines<'a>>(
+    out: *mut cors_decision,
+    decision: &Decision<'a, L>,
+) {
+    // SAFETY: the caller promises that all members may be written.
+    unsafe {
+        (&raw mut (*out).kind).write(decision.kind() as u32);
+        (&raw mut (*out).outcome).write(decision.outcome() as u32);
+        (&raw mut (*out).reason).write(decision.reason() as u32);
+        let rule = decision.rule().unwrap_or(CORS_RULE_NONE);
+        (&raw mut (*out).rule).write(rule);
+        let status = decision.status().map_or(0, u32::from);
+        (&raw mut (*out).status).write(status);
+        (&raw mut (*out).vary).write(decision.vary().bits().into());
+        (&raw mut (*out).vary_value).write(vary_value(decision.vary()));
+    }
+}
+
+/// Writes all headers of a decision, one by one.
+///
+/// # Safety
+///
+/// As for [`Compiled::write`].
+#[inline(never)]
+unsafe fn write_headers<'a, L: Lines<'a>>(
+    out: *mut cors_decision,
+    decision: &Decision<'a, L>,
+) {
+    // SAFETY: the caller promises it.
+    unsafe {
+        let headers: *mut cors_header = (&raw mut (*out).headers).cast();
+        let mut count = 0;
+        decision.visit_headers(|line| {
+            // A decision never has more; a policy's lists are bounded.
+            if count < CORS_HEADERS_MAX {
+                let entry = header(line.name(), line.source(), line.value());
+                headers.add(count).write(entry);
+                count += 1;
+            }
+        });
+        (&raw mut (*out).header_count).write(count as u32);
+    }
+}
+
+/// A header of a variant.
+pub(crate) fn template(line: &TemplateHeader) -> cors_header {
+    header(line.name(), line.source(), line.value())
+}
+
+fn header(name: HeaderName, source: Source, value: &[u8]) -> cors_header {
+    cors_header {
+        source: source as u32,
+        value: to_str(value),
+        ..HEADERS.0[name as usize & 15]
+    }
+}
+
+/// A slice as C sees it.
+#[inline]
+fn to_str(bytes: &[u8]) -> cors_str {
+    cors_str { data: bytes.as_ptr().cast(), len: bytes.len() }
+}
+
+/// The names of a `Vary`, joined; followed by a NUL.
+#[inline]
+fn vary_value(vary: Vary) -> cors_str {
+    const VALUES: [&str; 8] = [
+        "\0",
+        "Origin\0",
+        "Access-Control-Request-Method\0",
+        "Origin, Access-Control-Request-Method\0",
+        "Access-Control-Request-Headers\0",
+        "Origin, Access-Control-Request-Headers\0",
+        "Access-Control-Request-Method, Access-Control-Request-Headers\0",
+        "Origin, Access-Control-Request-Method, \
+         Access-Control-Request-Headers\0",
+    ];
+    let value = VALUES[usize::from(vary.bits() & 7)].as_bytes();
+    cors_str { data: value.as_ptr().cast(), len: value.len() - 1 }
+}
+
+/// For each header id its entry of a list, without a value.
+static HEADERS: Table = {
+    const EMPTY: cors_str = cors_str { data: ptr::null(), len: 0 };
+    const UNKNOWN: cors_header = cors_header {
+        id: 0,
+        source: 0,
+        name: EMPTY,
+        lower_name: EMPTY,
+        value: EMPTY,
+    };
+    const fn without_nul(name: &'static str) -> cors_str {
+        cors_str { data: name.as_ptr().cast(), len: name.len() - 1 }
+    }
+    let mut table = [UNKNOWN; 16];
+    let mut i = 0;
+    while i < HeaderName::ALL.len() {
+        let header = HeaderName::ALL[i];
+        table[header as usize] = cors_header {
+            id: header as u32,
+            source: CORS_SOURCE_FIXED,
+            name: without_nul(header.as_str_with_nul()),
+            lower_name: without_nul(header.as_lower_str_with_nul()),
+            value: EMPTY,
+        };
+        i += 1;
+    }
+    Table(table)
+};
+
+struct Table([cors_header; 16]);
+
+// SAFETY: the pointers are to static strings, which nobody changes.
+unsafe impl Sync for Table {}
