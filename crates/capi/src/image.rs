@@ -38,6 +38,8 @@ struct ShortImage {
     rest: [cors_header; 3],
     /// Whether the first header has no value yet, which is the origin.
     open: bool,
+    /// The place of another such header, or 0.
+    other: usize,
 }
 
 /// Which headers of an image have no value yet.
@@ -208,21 +210,24 @@ impl Image {
         }
     }
 
-    /// The same, for a usual request, whose answers have few headers.
-    fn shorten(self) -> ShortImage {
+    /// The same, for a usual request: its answer has few headers, and none is open
+    /// but that of the origin.
+    fn shorten(mut self) -> ShortImage {
+        let close = |header: &mut cors_header| {
+            let open = header.source != CORS_SOURCE_FIXED;
+            // The origin of an entry is the policy's copy.
+            header.source = CORS_SOURCE_FIXED;
+            open
+        };
+        let open: Vec<bool> = self.headers.iter_mut().map(close).collect();
         let nth = |n: usize| self.headers.get(n).copied();
         let nothing = HEADERS.0[0];
-        let open = self.open == Open::First;
-        let mut first = nth(0).unwrap_or(nothing);
-        if open {
-            // The origin of an entry is the policy's copy.
-            first.source = CORS_SOURCE_FIXED;
-        }
         ShortImage {
             head: self.head,
-            first,
+            first: nth(0).unwrap_or(nothing),
             rest: [1, 2, 3].map(|n| nth(n).unwrap_or(nothing)),
-            open,
+            open: open.first() == Some(&true),
+            other: open.iter().rposition(|open| *open).unwrap_or(0),
         }
     }
 
@@ -258,6 +263,10 @@ impl ShortImage {
             }
             if self.open {
                 (&raw mut (*headers).value).write(to_str(origin));
+                if self.other != 0 {
+                    let other = headers.add(self.other);
+                    (&raw mut (*other).value).write(to_str(origin));
+                }
             }
         }
     }
