@@ -6,7 +6,7 @@ use libcors_policy::{HeaderName, Policy, Vary, merge_vary};
 
 use crate::{
     ffi::{self, Buffer, CLines, CRequest, guard},
-    image::{Compiled, template, write_closed},
+    image::{template, write_closed},
     policies::policy_of,
     status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
@@ -40,65 +40,65 @@ pub unsafe extern "C" fn cors_decide(
     // that they say.
     unsafe {
         match decide_at_once(policy, request, decision) {
-            Ok(()) => CORS_OK,
-            Err(Some((own, plain))) => decide_plain(own, plain, decision),
-            Err(None) => decide_any(policy, request, decision),
+            true => CORS_OK,
+            false => decide_soon(policy, request, decision),
         }
     }
 }
 
-/// The shortest way of [`cors_decide`]: it cannot panic, and calls nothing. An error
-/// holds what was found out for the next longer way.
+/// The shortest way of [`cors_decide`], which calls nothing. Returns whether it got
+/// there.
 ///
 /// # Safety
 ///
 /// As for [`cors_decide`].
 #[inline(always)]
-unsafe fn decide_at_once<'a>(
+unsafe fn decide_at_once(
     policy: *const cors_policy,
     request: *const cors_request,
     decision: *mut cors_decision,
-) -> Result<(), Option<(&'a Compiled, CRequest<'a>)>> {
-    // SAFETY: the caller promises it; every version of the struct starts with its
-    // size.
-    unsafe {
-        let fits = !decision.is_null()
-            && *decision.cast::<usize>() == size_of::<cors_decision>();
-        if !fits {
-            return Err(None);
+) -> bool {
+    let decide = || {
+        // SAFETY: the caller promises it.
+        unsafe {
+            if !ffi::is_of_this_version(decision) {
+                return None;
+            }
+            let own = policy_of(policy)?;
+            let request = ffi::plain_request(request)?;
+            let usual = own.policy.find_at_once(request)?;
+            own.write_usual(decision, usual);
         }
-        let own = policy_of(policy).ok_or(None)?;
-        let request = ffi::plain_request(request).ok_or(None)?;
-        let usual = own.policy.find_at_once(request);
-        own.write_usual(decision, usual.ok_or(Some((own, request)))?);
-        Ok(())
-    }
+        Some(())
+    };
+    decide().is_some()
 }
 
-/// The way of [`cors_decide`] for plain requests to policies of many origins. It
-/// cannot panic.
+// The longer ways are `extern "C"` so that they can be jumped to: nothing has to be
+// done after them.
+
+/// The next longer way, for all that is usual; it cannot panic either.
 ///
 /// # Safety
 ///
 /// As for [`cors_decide`].
 #[inline(never)]
-unsafe fn decide_plain(
-    own: &Compiled,
-    request: CRequest<'_>,
+unsafe extern "C" fn decide_soon(
+    policy: *const cors_policy,
+    request: *const cors_request,
     decision: *mut cors_decision,
 ) -> i32 {
     // SAFETY: the caller promises it.
     unsafe {
-        match own.policy.find_usual(request) {
-            Some(usual) => {
-                own.write_usual(decision, usual);
-                CORS_OK
-            }
-            None => {
-                let policy = ptr::from_ref(own).cast();
-                decide_any(policy, request.as_ptr(), decision)
-            }
+        if ffi::is_of_this_version(decision)
+            && let Some(own) = policy_of(policy)
+            && let Some(request) = ffi::usual_request(request)
+            && let Some(usual) = own.policy.find_usual(request)
+        {
+            own.write_usual(decision, usual);
+            return CORS_OK;
         }
+        decide_any(policy, request, decision)
     }
 }
 
@@ -108,7 +108,7 @@ unsafe fn decide_plain(
 ///
 /// As for [`cors_decide`].
 #[inline(never)]
-unsafe fn decide_any(
+unsafe extern "C" fn decide_any(
     policy: *const cors_policy,
     request: *const cors_request,
     decision: *mut cors_decision,
@@ -122,10 +122,11 @@ unsafe fn decide_any(
         let (policy, request) =
             unsafe { (policy_of(policy), ffi::request(request)?) };
         #[cfg(feature = "test-panic")]
-        if libcors_policy::Ask::origin(request).line(0)
-            == b"https://panic.example"
         {
-            panic!("asked for by a test");
+            use libcors_policy::{Ask as _, Lines as _};
+            if request.origin().line(0) == b"https://panic.example" {
+                panic!("asked for by a test");
+            }
         }
         // SAFETY: `prepare_output` found the decision large enough.
         unsafe {

@@ -1,7 +1,7 @@
 //! Where C pointers become Rust references and back: all conversions of the
 //! crate, and the barrier that no panic passes.
 
-use core::{ffi::c_char, mem, ptr, slice};
+use core::{ffi::c_char, hint, mem, ptr, slice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libcors_policy::{Ask, Lines};
@@ -241,10 +241,6 @@ pub(crate) unsafe fn salvage(
 }
 
 impl<'a> CRequest<'a> {
-    pub(crate) fn as_ptr(self) -> *const cors_request {
-        self.0
-    }
-
     /// A request that [`salvage`] returned.
     pub(crate) fn salvaged(good: &'a cors_request) -> CRequest<'a> {
         CRequest(good)
@@ -285,6 +281,17 @@ pub(crate) unsafe fn request<'a>(
     }
 }
 
+/// Whether a struct is there, and of the size that it has in this version.
+///
+/// # Safety
+///
+/// `object` must be NULL or point to a struct whose first member is its size.
+#[inline(always)]
+pub(crate) unsafe fn is_of_this_version<T>(object: *const T) -> bool {
+    // SAFETY: the caller promises it.
+    !object.is_null() && unsafe { *object.cast::<usize>() } == size_of::<T>()
+}
+
 /// The request, if it is one of this version, has no more fields than most have,
 /// and is not bad; `None` for all others, which [`request`] tells apart.
 ///
@@ -295,11 +302,8 @@ pub(crate) unsafe fn request<'a>(
 pub(crate) unsafe fn plain_request<'a>(
     request: *const cors_request,
 ) -> Option<CRequest<'a>> {
-    // SAFETY: the caller promises it; every version of the struct starts with its
-    // size.
-    let fits = !request.is_null()
-        && unsafe { *request.cast::<usize>() } == size_of::<cors_request>();
-    if !fits {
+    // SAFETY: the caller promises it.
+    if !unsafe { is_of_this_version(request) } {
         return None;
     }
     // SAFETY: as above.
@@ -310,14 +314,70 @@ pub(crate) unsafe fn plain_request<'a>(
         | raw.upgrade.count
         | raw.protocol.len;
     let bad = |string: cors_str| is_bad(string.data, string.len);
-    let plain = others == 0
-        && raw.origin.count <= 1
-        && !is_bad_field(raw.origin)
+    if others != 0
+        || raw.origin.count > 1
+        || bad(raw.method)
+        || bad(raw.scheme)
+        || bad(raw.host)
+        || bad(raw.sec_fetch_site)
+    {
+        return None;
+    }
+    if raw.origin.count == 1 {
+        if raw.origin.lines.is_null() {
+            return None;
+        }
+        // SAFETY: the caller promises one string there.
+        let line = unsafe { *raw.origin.lines };
+        if line.len == 0 || bad(line) {
+            return None;
+        }
+        // SAFETY: it was found so just now. The compiler need not ask again.
+        unsafe { hint::assert_unchecked(!line.data.is_null()) };
+    }
+    // SAFETY: as above, of what was found to be 0 together.
+    unsafe {
+        hint::assert_unchecked(raw.request_method.count == 0);
+        hint::assert_unchecked(raw.upgrade.count == 0);
+        hint::assert_unchecked(raw.protocol.len == 0);
+    }
+    Some(CRequest(raw))
+}
+
+/// The request, if it is one of this version, has at most one line of each field,
+/// as most have, and is not bad; `None` for all others.
+///
+/// # Safety
+///
+/// As for [`request`].
+#[inline(always)]
+pub(crate) unsafe fn usual_request<'a>(
+    request: *const cors_request,
+) -> Option<CRequest<'a>> {
+    // SAFETY: the caller promises it.
+    if !unsafe { is_of_this_version(request) } {
+        return None;
+    }
+    // SAFETY: as above.
+    let raw = unsafe { &*request };
+    let bad = |string: cors_str| is_bad(string.data, string.len);
+    // SAFETY: the caller promises one string there.
+    let line = |field: cors_lines| unsafe { *field.lines };
+    let odd = |field: cors_lines| {
+        field.count != 0
+            && (field.count != 1 || field.lines.is_null() || bad(line(field)))
+    };
+    let usual = !odd(raw.origin)
+        && !odd(raw.request_method)
+        && !odd(raw.request_headers)
+        && !odd(raw.request_private_network)
+        && !odd(raw.upgrade)
         && !bad(raw.method)
+        && !bad(raw.protocol)
         && !bad(raw.scheme)
         && !bad(raw.host)
         && !bad(raw.sec_fetch_site);
-    plain.then_some(CRequest(raw))
+    usual.then_some(CRequest(raw))
 }
 
 /// A request of a later version is fine if it asks for nothing that is not known

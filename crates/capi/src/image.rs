@@ -16,9 +16,10 @@ use crate::types::{
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) policy: Policy,
-    /// Of a request without `Origin`, and of one from an origin of the list.
+    /// Of usual requests: without `Origin`, and from an allowed origin.
     none: ShortImage,
     listed: ShortImage,
+    preflight: Image,
     images: Box<[Image]>,
 }
 
@@ -36,10 +37,9 @@ struct ShortImage {
     head: Head,
     first: cors_header,
     rest: [cors_header; 3],
-    /// Whether the first header has no value yet, which is the origin.
-    open: bool,
-    /// The place of another such header, or 0.
-    other: usize,
+    /// The place of the last header without a value yet, which is the origin. The
+    /// first, of the same value, is the only other such.
+    last_open: usize,
 }
 
 /// Which headers of an image have no value yet.
@@ -102,17 +102,22 @@ impl Compiled {
     pub(crate) fn new(policy: Policy) -> Compiled {
         let usual = |usual| {
             let decision: Decision<'_> = policy.decide_usual(usual);
-            Image::new(&policy, &decision, decision.variant()).shorten()
+            Image::new(&policy, &decision, decision.variant())
         };
-        let none = Usual::NoOrigin;
-        // The rule is that of the request.
-        let listed = Usual::Listed { rule: 0, origin: b"" };
+        // The rest differs from request to request.
+        let listed = |preflight| Usual::Listed {
+            preflight,
+            rule: 0,
+            origin: b"",
+            source: Source::Origin,
+        };
         // All decisions of a policy have in common what this one has.
         let common = policy.decide(&Request::new(b"GET"));
         let variants = 0..policy.variant_count();
         Compiled {
-            none: usual(none),
-            listed: usual(listed),
+            none: usual(Usual::NoOrigin).shorten(),
+            listed: usual(listed(false)).shorten(),
+            preflight: usual(listed(true)),
             images: variants
                 .map(|variant| Image::new(&policy, &common, variant))
                 .collect(),
@@ -134,9 +139,21 @@ impl Compiled {
         // SAFETY: the caller promises it.
         unsafe {
             match usual {
-                Usual::NoOrigin => self.none.copy(out, CORS_RULE_NONE, b""),
-                Usual::Listed { rule, origin } => {
-                    self.listed.copy(out, rule, origin);
+                Usual::NoOrigin => {
+                    self.none.copy(out);
+                }
+                Usual::Listed { preflight: false, rule, origin, source } => {
+                    let headers = self.listed.copy(out);
+                    (&raw mut (*out).rule).write(rule);
+                    // Where there is no header, nobody looks at the first.
+                    write_origin(headers, origin, source);
+                    let last = headers.add(self.listed.last_open);
+                    write_origin(last, origin, source);
+                }
+                Usual::Listed { preflight: true, rule, origin, source } => {
+                    let headers = self.preflight.copy(out);
+                    (&raw mut (*out).rule).write(rule);
+                    write_origin(headers, origin, source);
                 }
             }
         }
@@ -159,16 +176,13 @@ impl Compiled {
         };
         // SAFETY: the caller promises it.
         unsafe {
-            image.copy(out);
+            let headers = image.copy(out);
             fill_in(out, decision);
             match image.open {
                 Open::Nothing => {}
                 Open::First => {
-                    let first: *mut cors_header =
-                        (&raw mut (*out).headers).cast();
-                    let (value, source) = decision.origin();
-                    (&raw mut (*first).value).write(to_str(value));
-                    (&raw mut (*first).source).write(source as u32);
+                    let (origin, source) = decision.origin();
+                    write_origin(headers, origin, source);
                 }
                 Open::Others => write_headers(out, decision),
             }
@@ -190,6 +204,7 @@ impl Image {
                 kind: decision.kind() as u32,
                 outcome: decision.outcome() as u32,
                 reason: decision.reason() as u32,
+                status: decision.status().map_or(0, u32::from),
                 enforced: decision.enforced().into(),
                 variant: variant as u32,
                 vary: decision.vary().bits().into(),
@@ -212,29 +227,27 @@ impl Image {
 
     /// The same, for a usual request: its answer has few headers, and none is open
     /// but that of the origin.
-    fn shorten(mut self) -> ShortImage {
-        let close = |header: &mut cors_header| {
-            let open = header.source != CORS_SOURCE_FIXED;
-            // The origin of an entry is the policy's copy.
-            header.source = CORS_SOURCE_FIXED;
-            open
-        };
-        let open: Vec<bool> = self.headers.iter_mut().map(close).collect();
+    fn shorten(self) -> ShortImage {
+        let mut last_open = 0;
+        for (at, header) in self.headers.iter().enumerate() {
+            if header.source != CORS_SOURCE_FIXED {
+                last_open = at;
+            }
+        }
         let nth = |n: usize| self.headers.get(n).copied();
         let nothing = HEADERS.0[0];
         ShortImage {
             head: self.head,
             first: nth(0).unwrap_or(nothing),
             rest: [1, 2, 3].map(|n| nth(n).unwrap_or(nothing)),
-            open: open.first() == Some(&true),
-            other: open.iter().rposition(|open| *open).unwrap_or(0),
+            last_open,
         }
     }
 
     /// # Safety
     ///
     /// As for [`Compiled::write`].
-    unsafe fn copy(&self, out: *mut cors_decision) {
+    unsafe fn copy(&self, out: *mut cors_decision) -> *mut cors_header {
         // SAFETY: the caller promises it, and no image has more headers than a
         // decision.
         unsafe {
@@ -242,6 +255,7 @@ impl Image {
             let headers: *mut cors_header = (&raw mut (*out).headers).cast();
             let (from, count) = (self.headers.as_ptr(), self.headers.len());
             ptr::copy_nonoverlapping(from, headers, count);
+            headers
         }
     }
 }
@@ -251,23 +265,19 @@ impl ShortImage {
     ///
     /// As for [`Compiled::write`].
     #[inline(always)]
-    unsafe fn copy(&self, out: *mut cors_decision, rule: u32, origin: &[u8]) {
+    unsafe fn copy(&self, out: *mut cors_decision) -> *mut cors_header {
         // SAFETY: the caller promises it; a decision has room for four headers.
         unsafe {
             self.head.copy(out);
-            (&raw mut (*out).rule).write(rule);
             let headers: *mut cors_header = (&raw mut (*out).headers).cast();
             headers.write(self.first);
             if self.head.header_count > 1 {
-                headers.add(1).cast::<[cors_header; 3]>().write(self.rest);
+                // As an array they would be copied by a call.
+                headers.add(1).write(self.rest[0]);
+                headers.add(2).write(self.rest[1]);
+                headers.add(3).write(self.rest[2]);
             }
-            if self.open {
-                (&raw mut (*headers).value).write(to_str(origin));
-                if self.other != 0 {
-                    let other = headers.add(self.other);
-                    (&raw mut (*other).value).write(to_str(origin));
-                }
-            }
+            headers
         }
     }
 }
@@ -304,6 +314,20 @@ impl Head {
             ptr::copy_nonoverlapping(self, out.cast::<Head>(), 1);
             (&raw mut (*out).size).write(size);
         }
+    }
+}
+
+/// Writes the value of a header that is the request's origin.
+///
+/// # Safety
+///
+/// `header` must be writable.
+#[inline(always)]
+unsafe fn write_origin(header: *mut cors_header, value: &[u8], source: Source) {
+    // SAFETY: the caller promises it.
+    unsafe {
+        (&raw mut (*header).value).write(to_str(value));
+        (&raw mut (*header).source).write(source as u32);
     }
 }
 

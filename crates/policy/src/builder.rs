@@ -18,7 +18,7 @@ use crate::{
     },
     table::ByteMap,
     text::Text,
-    tokens::TokenSet,
+    tokens::{TokenSet, pack},
     vary::Vary,
 };
 
@@ -299,6 +299,11 @@ impl PolicyBuilder {
             }
         }
         let policy = Policy {
+            short_methods: ["GET", "HEAD", "POST"]
+                .into_iter()
+                .chain(methods.iter().map(String::as_str))
+                .filter_map(|method| pack(method.as_bytes()))
+                .collect(),
             methods: names(&methods),
             headers: names(&headers),
             any_origin,

@@ -141,19 +141,32 @@ pub(crate) fn is_scheme(scheme: &[u8]) -> bool {
 /// all others.
 #[inline]
 fn is_plain_name(host: &[u8]) -> bool {
-    // Where the present label starts.
+    // A digit may start a number.
+    host.len() <= MAX_HOST
+        && last_label(host).is_some_and(|at| {
+            host.get(at).is_some_and(|first| !first.is_ascii_digit())
+        })
+}
+
+/// Whether these are labels with dots between them.
+#[inline]
+pub(crate) fn are_labels(bytes: &[u8]) -> bool {
+    last_label(bytes).is_some()
+}
+
+/// Where the last label starts, if these are labels with dots between them.
+#[inline]
+fn last_label(bytes: &[u8]) -> Option<usize> {
     let mut label = 0;
-    for (at, &byte) in host.iter().enumerate() {
+    for (at, &byte) in bytes.iter().enumerate() {
         match NAME_BYTE.get(usize::from(byte)) {
             Some(1) => {}
             Some(2) if at != label && at - label <= MAX_LABEL => label = at + 1,
-            _ => return false,
+            _ => return None,
         }
     }
-    // A dot at the end leaves no last label, a digit may start a number.
-    host.len() <= MAX_HOST
-        && host.len() - label <= MAX_LABEL
-        && host.get(label).is_some_and(|first| !first.is_ascii_digit())
+    let len = bytes.len() - label;
+    (len != 0 && len <= MAX_LABEL).then_some(label)
 }
 
 /// 1 for each byte of a label, 2 for the dot between them, 0 for all others.

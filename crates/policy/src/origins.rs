@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use crate::{
-    origin::Origin,
+    origin::{MAX_HOST, MAX_LABEL, Origin, are_labels, is_label_byte},
     pattern::{HostPattern, OriginPattern, PortPattern, TuplePattern},
     table::{ByteMap, Index, Rolling, equal, fold, hash},
 };
@@ -71,26 +71,37 @@ impl OriginSet {
     /// Looks an origin up: the lowest plain entry, else the lowest expression.
     #[inline]
     pub(crate) fn find(&self, bytes: &[u8]) -> Found<'_> {
-        match self.find_exact(bytes) {
-            Some((rule, own)) => Found::Exact { rule, own },
-            None => self.find_wildcard(bytes, self.exact.get(bytes)),
+        match self.exact.get(bytes) {
+            // An entry is valid, so whatever equals it need not be parsed.
+            Some((rule, own)) if rule <= self.wildcards.lowest => {
+                Found::Exact { rule, own }
+            }
+            exact => self.find_wildcard(bytes, exact),
         }
     }
 
-    /// [`OriginSet::find_exact`] where that takes a handful of instructions.
+    /// [`OriginSet::find`] for the origins that most requests come from: those that
+    /// are an entry, and those that one of a few patterns covers.
+    #[inline(always)]
+    pub(crate) fn find_usual(&self, bytes: &[u8]) -> Option<Found<'_>> {
+        match self.exact.get(bytes) {
+            Some((rule, own)) if rule <= self.wildcards.lowest => {
+                Some(Found::Exact { rule, own })
+            }
+            None => {
+                let rule = self.wildcards.find_at_once(bytes)?;
+                Some(Found::Covered { rule })
+            }
+            Some(_) => None,
+        }
+    }
+
+    /// [`OriginSet::find_usual`] where that takes a handful of instructions.
     #[inline(always)]
     pub(crate) fn find_at_once(&self, bytes: &[u8]) -> Option<(u32, &[u8])> {
         self.exact
             .get_at_once(bytes)
             .filter(|(rule, _)| *rule <= self.wildcards.lowest)
-    }
-
-    /// The rule that is this very origin, and the policy's copy, unless a lower
-    /// rule may cover it.
-    #[inline]
-    pub(crate) fn find_exact(&self, bytes: &[u8]) -> Option<(u32, &[u8])> {
-        // An entry is valid, so whatever equals it need not be parsed.
-        self.exact.get(bytes).filter(|(rule, _)| *rule <= self.wildcards.lowest)
     }
 
     /// The entry at `rule`, as it was written.
@@ -147,6 +158,8 @@ impl OriginSet {
 struct Wildcards {
     /// The lowest rule first.
     patterns: Box<[Wildcard]>,
+    /// The first few of them, as long as they have one port.
+    texts: Box<[WildcardText]>,
     index: Index,
     /// The distinct lengths of prefix and suffix of label wildcards.
     shapes: Box<[(usize, usize)]>,
@@ -165,6 +178,70 @@ const FEW: usize = 8;
 struct Wildcard {
     rule: u32,
     pattern: TuplePattern,
+}
+
+/// A pattern of one port with a wildcard, as the text around its `*`.
+#[derive(Debug)]
+struct WildcardText {
+    rule: u32,
+    start: Box<[u8]>,
+    end: Box<[u8]>,
+    /// Whether the `*` stands for whole labels.
+    labels: bool,
+    /// The most bytes that the `*` may stand for, so that neither its label nor
+    /// the host is too long.
+    most: usize,
+}
+
+impl WildcardText {
+    /// `None` if more has to be looked at than what the `*` stands for.
+    fn new(wildcard: &Wildcard) -> Option<WildcardText> {
+        let pattern = &wildcard.pattern;
+        let (start, end) = pattern.as_str().split_once('*')?;
+        let (labels, most) = match pattern.host() {
+            _ if pattern.port() == PortPattern::Any => return None,
+            HostPattern::Exact(_) => return None,
+            HostPattern::Subdomains(name) => {
+                (true, MAX_HOST.saturating_sub(1 + name.len()))
+            }
+            HostPattern::InLabel { prefix, suffix, rest } => {
+                let label = prefix.len() + suffix.len();
+                // A last label might become a number.
+                if rest.len() < 2 || label >= MAX_LABEL {
+                    return None;
+                }
+                let host = MAX_HOST.checked_sub(label + rest.len())?;
+                (false, host.min(MAX_LABEL - label))
+            }
+        };
+        Some(WildcardText {
+            rule: wildcard.rule,
+            start: start.as_bytes().into(),
+            end: end.as_bytes().into(),
+            labels,
+            most,
+        })
+    }
+
+    #[inline]
+    fn covers(&self, bytes: &[u8]) -> bool {
+        let Some(rest) = strip_end(bytes, &self.end) else {
+            return false;
+        };
+        let Some((start, middle)) = rest.split_at_checked(self.start.len())
+        else {
+            return false;
+        };
+        equal(start, &self.start)
+            && middle.len() <= self.most
+            && match self.labels {
+                true => are_labels(middle),
+                false => {
+                    !middle.is_empty()
+                        && middle.iter().all(|&b| is_label_byte(b))
+                }
+            }
+    }
 }
 
 /// What a pattern is looked up by.
@@ -259,6 +336,7 @@ impl Wildcards {
         }
         shapes.sort_unstable();
         shapes.dedup();
+        let texts = patterns.iter().take(FEW).map_while(WildcardText::new);
         let hashes: Vec<u64> = patterns
             .iter()
             .map(|wildcard| Key::of(&wildcard.pattern).hash())
@@ -267,6 +345,7 @@ impl Wildcards {
             patterns.iter().any(|wildcard| test(&wildcard.pattern))
         };
         Wildcards {
+            texts: texts.collect(),
             index: Index::new(&hashes),
             shapes: shapes.into_boxed_slice(),
             lowest: patterns.first().map_or(u32::MAX, |first| first.rule),
@@ -275,6 +354,13 @@ impl Wildcards {
             subdomains: any(|p| matches!(p.host(), HostPattern::Subdomains(_))),
             patterns: patterns.into_boxed_slice(),
         }
+    }
+
+    /// The lowest rule whose pattern covers the origin, if it is among the first
+    /// few: what a pattern says of an origin need not be parsed again.
+    #[inline(never)]
+    fn find_at_once(&self, bytes: &[u8]) -> Option<u32> {
+        self.texts.iter().find(|text| text.covers(bytes)).map(|text| text.rule)
     }
 
     /// The lowest rule below `limit` whose pattern covers the origin.

@@ -12,7 +12,7 @@ use crate::{
     request::{Ask, Lines},
     table::ByteMap,
     text::{Text, without_nul},
-    tokens::TokenSet,
+    tokens::{TokenSet, pack},
     vary::Vary,
 };
 
@@ -143,6 +143,8 @@ pub struct Policy {
     pub(crate) credentials: bool,
     pub(crate) self_origins: ByteMap,
     pub(crate) methods: Names,
+    /// All methods that are allowed and fit into a word.
+    pub(crate) short_methods: Box<[u64]>,
     pub(crate) headers: Names,
     pub(crate) private_network: bool,
     pub(crate) preflight: Preflight,
@@ -167,12 +169,16 @@ pub struct Policy {
 pub enum Usual<'p> {
     /// It has no `Origin`.
     NoOrigin,
-    /// It is no preflight and no upgrade, and its origin is an entry of the list.
+    /// It is allowed, and no upgrade.
     Listed {
-        /// The entry's index.
+        /// Whether it is a preflight.
+        preflight: bool,
+        /// The entry that covers the origin.
         rule: u32,
-        /// The policy's copy of the origin.
+        /// The origin.
         origin: &'p [u8],
+        /// Whose bytes it is.
+        source: Source,
     },
 }
 
@@ -244,31 +250,62 @@ impl Policy {
     }
 
     /// Tells the most usual requests from all others: those without `Origin`, and
-    /// those that come from an origin which stands in the list as it is. A caller
-    /// who has their answers ready need not ask for a decision.
-    #[inline]
+    /// those, preflights too, that come from an origin of the list and are allowed
+    /// all that they ask for. A caller who has their answers ready need not ask for
+    /// a decision.
+    #[inline(always)]
     pub fn find_usual<'a, R: Ask<'a>>(
         &'a self,
         request: R,
     ) -> Option<Usual<'a>> {
-        self.tell_usual(request, |origin| self.origins.find_exact(origin))
+        let lines = request.origin();
+        let plain = match lines.count() {
+            0 => return Some(Usual::NoOrigin),
+            1 => matches!(self.any_origin, AnyOrigin::Listed { .. }),
+            _ => false,
+        };
+        let preflight = request.request_method().count() != 0;
+        if !plain || !self.is_usual(request, preflight) {
+            return None;
+        }
+        let line = lines.line(0);
+        let (rule, origin, source) = match self.origins.find_usual(line)? {
+            Found::Exact { rule, own } => (rule, own, Source::Fixed),
+            Found::Covered { rule } => (rule, line, Source::Origin),
+            Found::Valid | Found::Malformed => return None,
+        };
+        Some(Usual::Listed { preflight, rule, origin, source })
     }
 
-    /// [`Policy::find_usual`] where that takes a handful of instructions: where the
-    /// list has but one origin. It does not see all usual requests.
+    /// Whether nothing but the origin is in doubt about a request.
+    #[inline(always)]
+    fn is_usual<'a, R: Ask<'a>>(&self, request: R, preflight: bool) -> bool {
+        if !preflight {
+            return request.upgrade().count() == 0
+                && request.protocol().is_empty();
+        }
+        let methods = request.request_method();
+        let headers = request.request_headers();
+        request.method() == b"OPTIONS"
+            && methods.count() == 1
+            && self.lists_method(methods.line(0))
+            && !self.methods.echo
+            && !self.headers.echo
+            && request.request_private_network().count() == 0
+            && match headers.count() {
+                0 => true,
+                1 => self.lists_headers(headers.line(0)),
+                _ => false,
+            }
+    }
+
+    /// [`Policy::find_usual`] where that takes a handful of instructions: without
+    /// `Origin`, and for lists of one origin. It does not see all usual requests,
+    /// and no preflight.
     #[inline(always)]
     pub fn find_at_once<'a, R: Ask<'a>>(
         &'a self,
         request: R,
-    ) -> Option<Usual<'a>> {
-        self.tell_usual(request, |origin| self.origins.find_at_once(origin))
-    }
-
-    #[inline(always)]
-    fn tell_usual<'a, R: Ask<'a>>(
-        &'a self,
-        request: R,
-        find: impl FnOnce(&'a [u8]) -> Option<(u32, &'a [u8])>,
     ) -> Option<Usual<'a>> {
         let lines = request.origin();
         if lines.count() == 0 {
@@ -282,8 +319,9 @@ impl Policy {
         if !plain {
             return None;
         }
-        let (rule, origin) = find(lines.line(0))?;
-        Some(Usual::Listed { rule, origin })
+        let (rule, origin) = self.origins.find_at_once(lines.line(0))?;
+        let source = Source::Fixed;
+        Some(Usual::Listed { preflight: false, rule, origin, source })
     }
 
     /// The decision on a usual request.
@@ -293,8 +331,29 @@ impl Policy {
     ) -> Decision<'a, L> {
         match usual {
             Usual::NoOrigin => self.decision(Kind::None, self.variant_none),
-            Usual::Listed { rule, origin } => {
-                self.allow(Kind::Actual, rule, origin, Source::Fixed)
+            Usual::Listed { preflight: false, rule, origin, source } => {
+                self.allow(Kind::Actual, rule, origin, source)
+            }
+            Usual::Listed { preflight: true, rule, origin, source } => {
+                let parts = PreflightParts {
+                    private_network: false,
+                    methods: true,
+                    headers: true,
+                };
+                Decision {
+                    status: match self.preflight {
+                        Preflight::Answer => self.preflight_status,
+                        Preflight::Forward => None,
+                    },
+                    vary: self.vary_preflight,
+                    ..self.allow_as(
+                        Kind::Preflight,
+                        self.preflight_variant(parts),
+                        rule,
+                        origin,
+                        source,
+                    )
+                }
             }
         }
     }
@@ -328,6 +387,18 @@ impl Policy {
         kind: Kind,
         rule: u32,
         origin: &'a [u8],
+        source: Source,
+    ) -> Decision<'a, L> {
+        self.allow_as(kind, self.variant_actual, rule, origin, source)
+    }
+
+    #[inline]
+    fn allow_as<'a, L: Lines<'a>>(
+        &'a self,
+        kind: Kind,
+        variant: u8,
+        rule: u32,
+        origin: &'a [u8],
         origin_source: Source,
     ) -> Decision<'a, L> {
         Decision {
@@ -336,8 +407,12 @@ impl Policy {
             rule: Some(rule),
             origin,
             origin_source,
-            ..self.decision(kind, self.variant_actual)
+            ..self.decision(kind, variant)
         }
+    }
+
+    fn preflight_variant(&self, parts: PreflightParts) -> u8 {
+        self.variant_preflight.get(parts.number()).copied().unwrap_or_default()
     }
 
     /// What a request gets whose policy is not known: every header of the CORS
@@ -415,7 +490,6 @@ impl Policy {
                 !self.methods.echo || method != Some(Reason::MethodMalformed);
             parts.headers = !self.headers.echo || names;
         }
-        let variant = self.variant_preflight.get(parts.number());
         Decision {
             outcome: match reason {
                 Reason::Allowed => Outcome::Allow,
@@ -429,8 +503,7 @@ impl Policy {
             // These are read only by templates that echo them.
             method: Some(request.request_method().line(0)),
             list: Some(request.request_headers()),
-            ..self
-                .decision(Kind::Preflight, variant.copied().unwrap_or_default())
+            ..self.decision(Kind::Preflight, self.preflight_variant(parts))
         }
     }
 
@@ -547,10 +620,7 @@ impl Policy {
         if request.request_method().count() != 1 {
             return Some(Reason::MethodMalformed);
         }
-        // What is listed is a token.
-        if matches!(method, b"GET" | b"HEAD" | b"POST")
-            || self.methods.listed.contains(method)
-        {
+        if self.lists_method(method) {
             return None;
         }
         match is_token(method) {
@@ -559,16 +629,30 @@ impl Policy {
         }
     }
 
+    /// Whether this is a method that every policy allows, or that this one lists;
+    /// it is a token then.
+    #[inline(always)]
+    fn lists_method(&self, method: &[u8]) -> bool {
+        match pack(method) {
+            Some(packed) => self.short_methods.contains(&packed),
+            None => self.methods.listed.contains(method),
+        }
+    }
+
+    /// Whether this is a list of headers as browsers send it, all of them listed.
+    #[inline(always)]
+    fn lists_headers(&self, line: &[u8]) -> bool {
+        self.headers.listed.len() <= MAX_REQUEST_HEADERS_ELEMENTS
+            && self.headers.listed.has_sorted_list(line)
+    }
+
     /// Judges the list of headers that are asked for.
     pub(crate) fn judge_headers<'a, L: Lines<'a>>(
         &self,
         lines: L,
     ) -> ListVerdict {
         let count = lines.count();
-        if count == 1
-            && self.headers.listed.len() <= MAX_REQUEST_HEADERS_ELEMENTS
-            && self.headers.listed.has_sorted_list(lines.line(0))
-        {
+        if count == 1 && self.lists_headers(lines.line(0)) {
             return ListVerdict::Allowed { names: true };
         }
         self.scan_headers(lines)

@@ -153,13 +153,27 @@ impl Rolling {
 /// A set of byte strings, each standing for the number it was given.
 #[derive(Clone, Debug)]
 pub(crate) struct ByteMap {
-    /// The key and its number, if there is but one: it needs no hash.
-    only: Option<(u32, Box<[u8]>)>,
+    /// The key, if there is but one: it needs no hash.
+    only: Option<Only>,
     index: Index,
     entries: Box<[Entry]>,
     /// All keys, each followed by a NUL.
     arena: Box<[u8]>,
     longest: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Only {
+    number: u32,
+    len: usize,
+    with_nul: Box<[u8]>,
+}
+
+impl Only {
+    #[inline(always)]
+    fn key(&self) -> &[u8] {
+        self.with_nul.get(..self.len).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -209,7 +223,11 @@ impl ByteMap {
             [(_, entry)] => {
                 let end = (entry.start + entry.len) as usize + 1;
                 let with_nul = arena.get(entry.start as usize..end);
-                Some((entry.number, with_nul.unwrap_or_default().into()))
+                Some(Only {
+                    number: entry.number,
+                    len: entry.len as usize,
+                    with_nul: with_nul.unwrap_or_default().into(),
+                })
             }
             _ => None,
         };
@@ -237,18 +255,18 @@ impl ByteMap {
     /// is but one key, of a usual length.
     #[inline(always)]
     pub(crate) fn get_at_once(&self, key: &[u8]) -> Option<(u32, &[u8])> {
-        let (number, with_nul) = self.only.as_ref()?;
-        let (_, own) = with_nul.split_last()?;
-        equal_at_once(own, key).then_some((*number, own))
+        let only = self.only.as_ref()?;
+        let own = only.key();
+        equal_at_once(own, key).then_some((only.number, own))
     }
 
     /// The number of this key, and the map's own copy of it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, key: &[u8]) -> Option<(u32, &[u8])> {
         match &self.only {
-            Some((number, with_nul)) => {
-                let own = with_nul.split_last().map_or(&[][..], |(_, own)| own);
-                equal(own, key).then_some((*number, own))
+            Some(only) => {
+                let own = only.key();
+                equal(own, key).then_some((only.number, own))
             }
             None => self.get_hashed(key),
         }
@@ -273,7 +291,7 @@ impl ByteMap {
 
 /// Whether two strings are equal. Calling `memcmp` costs more than comparing an
 /// origin.
-#[inline]
+#[inline(always)]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     match a.len() {
         8..=64 => equal_at_once(a, b),

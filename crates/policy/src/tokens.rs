@@ -57,7 +57,7 @@ impl TokenSet {
     /// Whether a list is made of tokens of this set in ascending order, each at
     /// most once, parted by nothing but commas: what browsers send. All else is
     /// for others to judge.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn has_sorted_list(&self, list: &[u8]) -> bool {
         let mut rest = list;
         for name in &self.names {
@@ -88,10 +88,55 @@ impl TokenSet {
     }
 }
 
+/// A token of up to eight bytes as a word of its own, to be compared at once.
+#[inline(always)]
+pub(crate) fn pack(token: &[u8]) -> Option<u64> {
+    // What is left of the word tells lengths apart, unless there is a NUL at the
+    // end, which no token has.
+    if token.last() == Some(&0) {
+        return None;
+    }
+    let word = |bytes: &[u8; 4]| u64::from(u32::from_le_bytes(*bytes));
+    match *token {
+        [a] => Some(a.into()),
+        [a, b] => Some(u16::from_le_bytes([a, b]).into()),
+        [a, b, c] => Some(u32::from_le_bytes([a, b, c, 0]).into()),
+        // The words overlap, and what stands in both is the same.
+        [_, _, _, _, ..] if token.len() <= 8 => {
+            let shift = 8 * (token.len() - 4);
+            Some(
+                word(token.first_chunk()?) | word(token.last_chunk()?) << shift,
+            )
+        }
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::{format, string::ToString};
+
+    #[test]
+    fn packs_each_token_differently() {
+        let mut seen = Vec::new();
+        let text = b"ABCDEFGHIJ";
+        for len in 1..=8 {
+            for start in 0..3 {
+                let token = text.get(start..(start + len).min(10)).unwrap();
+                let mut word = [0; 8];
+                word[..token.len()].copy_from_slice(token);
+                assert_eq!(pack(token), Some(u64::from_le_bytes(word)));
+                seen.push(token);
+            }
+        }
+        seen.sort();
+        seen.dedup();
+        assert!(seen.len() > 20);
+        assert_eq!(pack(b""), None);
+        assert_eq!(pack(b"PUT\0"), None);
+        assert_eq!(pack(b"ABCDEFGHI"), None);
+    }
 
     #[test]
     fn compares_by_case_or_not() {
