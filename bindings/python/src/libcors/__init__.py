@@ -1,0 +1,39 @@
+"""CORS policies, read from a file and applied to requests.
+
+A document in TOML or JSON holds named policies::
+
+    import libcors
+
+    policies = libcors.Policies.load("cors.toml")
+    policy = policies["api"]
+
+Each request is handed over as it was received, and the decision says what to
+do with the response::
+
+    decision = policy.decide("GET", origin="https://app.example.com")
+    for name, value in decision.headers:
+        ...
+"""
+
+from ._core import (
+    NO_POLICY,
+    Decision,
+    Policy,
+    __version__,
+    abi_version,
+    library_version,
+)
+from ._document import Diagnostic, Policies, PolicyError, PolicyWarning
+
+__all__ = [
+    "NO_POLICY",
+    "Decision",
+    "Diagnostic",
+    "Policies",
+    "Policy",
+    "PolicyError",
+    "PolicyWarning",
+    "__version__",
+    "abi_version",
+    "library_version",
+]
