@@ -51,7 +51,7 @@ typedef struct {
 
     int                         metadata;
     int                         stats;
-    size_t                      counter;
+    size_t                     *counters;   /* of cors_counted, NULL: none */
 
     /* the filter that was found to lack the policy of this route */
     _Atomic(const void *)       lacking;
@@ -63,6 +63,50 @@ enum {
     CORS_OFF,
     CORS_ON
 };
+
+
+/*
+ * What is counted.  Each has a counter without labels, because looking labels
+ * up would cost as much as all the rest of this filter.
+ */
+
+typedef struct {
+    uint32_t                    kind;
+    uint32_t                    outcome;
+    uint32_t                    reason;
+} cors_counted_t;
+
+
+#define CORS_COUNT_ORIGIN(kind)                                               \
+    { kind, CORS_OUTCOME_ALLOW, CORS_REASON_ALLOWED },                        \
+    { kind, CORS_OUTCOME_NONE, CORS_REASON_SAME_ORIGIN },                     \
+    { kind, CORS_OUTCOME_DENY, CORS_REASON_ORIGIN_MALFORMED },                \
+    { kind, CORS_OUTCOME_DENY, CORS_REASON_ORIGIN_NOT_ALLOWED },              \
+    { kind, CORS_OUTCOME_DENY, CORS_REASON_NULL_ORIGIN_NOT_ALLOWED },         \
+    { kind, CORS_OUTCOME_DENY, CORS_REASON_NO_POLICY }
+
+static const cors_counted_t  cors_counted[] = {
+    { CORS_KIND_NONE, CORS_OUTCOME_NONE, CORS_REASON_NOT_CORS },
+    { CORS_KIND_NONE, CORS_OUTCOME_NONE, CORS_REASON_NO_POLICY },
+    CORS_COUNT_ORIGIN(CORS_KIND_ACTUAL),
+    CORS_COUNT_ORIGIN(CORS_KIND_WEBSOCKET),
+    CORS_COUNT_ORIGIN(CORS_KIND_PREFLIGHT),
+    { CORS_KIND_PREFLIGHT, CORS_OUTCOME_DENY, CORS_REASON_METHOD_MALFORMED },
+    { CORS_KIND_PREFLIGHT, CORS_OUTCOME_DENY, CORS_REASON_METHOD_NOT_ALLOWED },
+    { CORS_KIND_PREFLIGHT, CORS_OUTCOME_DENY, CORS_REASON_HEADERS_MALFORMED },
+    { CORS_KIND_PREFLIGHT, CORS_OUTCOME_DENY, CORS_REASON_HEADER_NOT_ALLOWED },
+    { CORS_KIND_PREFLIGHT, CORS_OUTCOME_DENY, CORS_REASON_HEADERS_TOO_LARGE }
+};
+
+#define CORS_COUNTED            (sizeof(cors_counted) / sizeof(cors_counted[0]))
+
+
+/*
+ * How many routes are configured, of all filters.  As long as there is none,
+ * which is usual, Envoy need not be asked for that of a request.
+ */
+
+static atomic_size_t  cors_routes;
 
 
 typedef struct {
@@ -110,6 +154,7 @@ static bool cors_conf_options(cors_conf *conf, const char *what,
 static bool cors_conf_document(cors_conf *conf, const char *what,
     envoy_str config);
 static bool cors_conf_policy(cors_conf *conf, const char *what);
+static bool cors_conf_counters(cors_conf *conf, void *config_envoy);
 static void cors_conf_free(cors_conf *conf);
 static void cors_log_diagnostics(cors_diagnostics *diagnostics);
 
@@ -125,6 +170,10 @@ static int cors_field_type(const envoy_header *h);
 static void cors_close(cors_decision *d);
 static void cors_detach(cors_stream *stream);
 static void cors_report(const cors_stream *stream, const cors_conf *conf,
+    void *envoy);
+static void cors_count(const cors_conf *filter, const cors_decision *d,
+    void *envoy);
+static void cors_set_metadata(const cors_conf *conf, const cors_decision *d,
     void *envoy);
 static void cors_answer(const cors_decision *d, void *envoy);
 
@@ -187,7 +236,6 @@ envoy_dynamic_module_on_program_init(void)
     } needs[] = {
         CORS_NEEDS(log),
         CORS_NEEDS(log_enabled),
-        CORS_NEEDS(http_get_header),
         CORS_NEEDS(http_get_headers_size),
         CORS_NEEDS(http_get_headers),
         CORS_NEEDS(http_set_header),
@@ -234,31 +282,23 @@ ENVOY_HOOK const void *
 envoy_dynamic_module_on_http_filter_config_new(void *config_envoy,
     envoy_str name, envoy_str config)
 {
-    int         rc;
-    envoy_str   labels[3];
     cors_conf  *conf;
 
     conf = cors_conf_new("filter", name, config, true);
 
-    if (conf == NULL || conf->stats == CORS_OFF) {
-        return conf;
+    if (conf == NULL) {
+        return NULL;
     }
 
-    conf->stats = CORS_ON;
+    /* a route may count though its filter does not */
 
-    labels[0] = cors_literal("kind");
-    labels[1] = cors_literal("outcome");
-    labels[2] = cors_literal("reason");
+    if (conf->stats == CORS_UNSET) {
+        conf->stats = CORS_ON;
+    }
 
-    rc = envoy_dynamic_module_callback_http_filter_config_define_counter(
-             config_envoy, cors_literal("decisions"), labels, 3,
-             &conf->counter);
-
-    if (rc != 0) {
-        cors_log(ENVOY_LOG_WARN, "filter \"%s\" counts no decisions: Envoy "
-                 "defines no counter for it (%d)", conf->name, rc);
-        conf->stats = CORS_OFF;
-        conf->counter = SIZE_MAX;
+    if (!cors_conf_counters(conf, config_envoy)) {
+        cors_conf_free(conf);
+        return NULL;
     }
 
     return conf;
@@ -276,13 +316,22 @@ ENVOY_HOOK const void *
 envoy_dynamic_module_on_http_filter_per_route_config_new(envoy_str name,
     envoy_str config)
 {
-    return cors_conf_new("route", name, config, false);
+    cors_conf  *conf;
+
+    conf = cors_conf_new("route", name, config, false);
+
+    if (conf) {
+        atomic_fetch_add(&cors_routes, 1);
+    }
+
+    return conf;
 }
 
 
 ENVOY_HOOK void
 envoy_dynamic_module_on_http_filter_per_route_config_destroy(const void *conf)
 {
+    atomic_fetch_sub(&cors_routes, 1);
     cors_conf_free((cors_conf *) conf);
 }
 
@@ -301,7 +350,6 @@ cors_conf_new(const char *what, envoy_str name, envoy_str config, bool filter)
 
     conf->metadata = CORS_UNSET;
     conf->stats = CORS_UNSET;
-    conf->counter = SIZE_MAX;
 
     if (!cors_conf_options(conf, what, name)) {
         goto failed;
@@ -517,6 +565,46 @@ cors_conf_policy(cors_conf *conf, const char *what)
 }
 
 
+/* Counters can be defined only now; filters of one name share them. */
+
+static bool
+cors_conf_counters(cors_conf *conf, void *config_envoy)
+{
+    int                    len, rc;
+    char                   name[128];
+    size_t                 i;
+    const cors_counted_t  *counted;
+
+    conf->counters = calloc(CORS_COUNTED, sizeof(size_t));
+    if (conf->counters == NULL) {
+        return false;
+    }
+
+    for (i = 0; i < CORS_COUNTED; i++) {
+        counted = &cors_counted[i];
+
+        len = snprintf(name, sizeof(name), "decisions.%s.%s.%s",
+                       cors_kind_str(counted->kind),
+                       cors_outcome_str(counted->outcome),
+                       cors_reason_str(counted->reason));
+
+        rc = envoy_dynamic_module_callback_http_filter_config_define_counter(
+                 config_envoy, cors_envoy_str(name, (size_t) len), NULL, 0,
+                 &conf->counters[i]);
+
+        if (rc != 0) {
+            cors_log(ENVOY_LOG_ERROR,
+                     "filter \"%s\" is refused: Envoy defines no counter "
+                     "\"%s\" for it (%d)", conf->name,
+                     name, rc);
+            return false;
+        }
+    }
+
+    return true;
+}
+
+
 static void
 cors_conf_free(cors_conf *conf)
 {
@@ -525,6 +613,7 @@ cors_conf_free(cors_conf *conf)
     }
 
     cors_policies_unref(conf->policies);
+    free(conf->counters);
     free(conf->name);
     free(conf);
 }
@@ -693,8 +782,12 @@ cors_choose(cors_stream *stream, void *envoy, const cors_conf **conf)
     cors_conf          *route;
     const cors_policy  *policy;
 
-    route = (cors_conf *)
+    route = NULL;
+
+    if (atomic_load_explicit(&cors_routes, memory_order_relaxed)) {
+        route = (cors_conf *)
             envoy_dynamic_module_callback_get_most_specific_route_config(envoy);
+    }
 
     *conf = route ? route : stream->filter;
 
@@ -741,19 +834,9 @@ cors_decide_headers(cors_stream *stream, void *envoy,
 {
     void          *memory;
     size_t         n;
-    envoy_str      origin;
     cors_str      *lines, line_stack[CORS_HEADERS];
     cors_field    *fields, field_stack[CORS_HEADERS];
     envoy_header  *headers, header_stack[CORS_HEADERS];
-
-    /* most requests have no origin, and then nothing else counts */
-
-    if (!envoy_dynamic_module_callback_http_get_header(envoy,
-            ENVOY_REQUEST_HEADERS, cors_literal("origin"), &origin, 0, NULL))
-    {
-        cors_decide_fields(&stream->decision, policy, NULL, 0, NULL, NULL);
-        return true;
-    }
 
     n = envoy_dynamic_module_callback_http_get_headers_size(envoy,
             ENVOY_REQUEST_HEADERS);
@@ -775,8 +858,8 @@ cors_decide_headers(cors_stream *stream, void *envoy,
         lines = (cors_str *) (fields + n);
     }
 
-    if (!envoy_dynamic_module_callback_http_get_headers(envoy,
-            ENVOY_REQUEST_HEADERS, headers))
+    if (n && !envoy_dynamic_module_callback_http_get_headers(envoy,
+                 ENVOY_REQUEST_HEADERS, headers))
     {
         n = 0;
     }
@@ -978,48 +1061,58 @@ cors_detach(cors_stream *stream)
 static void
 cors_report(const cors_stream *stream, const cors_conf *conf, void *envoy)
 {
-    int                   metadata, stats;
-    envoy_str             kind, labels[3];
-    const cors_conf      *filter;
-    const cors_decision  *d;
+    int               metadata, stats;
+    const cors_conf  *filter;
 
-    d = &stream->decision;
     filter = stream->filter;
 
     stats = (conf->stats == CORS_UNSET) ? filter->stats : conf->stats;
     metadata = (conf->metadata == CORS_UNSET) ? filter->metadata
                                               : conf->metadata;
 
-    if (filter->counter == SIZE_MAX) {
-        stats = CORS_OFF;
-    }
-
-    if (stats != CORS_ON && metadata != CORS_ON) {
-        return;
-    }
-
-    labels[0] = cors_text(cors_kind_str(d->kind));
-    labels[1] = cors_text(cors_outcome_str(d->outcome));
-    labels[2] = cors_text(cors_reason_str(d->reason));
-
     if (stats == CORS_ON) {
-        (void) envoy_dynamic_module_callback_http_filter_increment_counter(
-                   envoy, filter->counter, labels, 3, 1);
+        cors_count(filter, &stream->decision, envoy);
     }
 
     if (metadata == CORS_ON) {
-        kind = cors_literal("cors");
-
-        envoy_dynamic_module_callback_http_set_dynamic_metadata_string(
-            envoy, kind, cors_literal("kind"), labels[0]);
-        envoy_dynamic_module_callback_http_set_dynamic_metadata_string(
-            envoy, kind, cors_literal("outcome"), labels[1]);
-        envoy_dynamic_module_callback_http_set_dynamic_metadata_string(
-            envoy, kind, cors_literal("reason"), labels[2]);
-        envoy_dynamic_module_callback_http_set_dynamic_metadata_string(
-            envoy, kind, cors_literal("policy"),
-            cors_envoy_str(conf->name, conf->name_len));
+        cors_set_metadata(conf, &stream->decision, envoy);
     }
+}
+
+
+static void
+cors_count(const cors_conf *filter, const cors_decision *d, void *envoy)
+{
+    size_t                 i;
+    const cors_counted_t  *counted;
+
+    for (i = 0; i < CORS_COUNTED; i++) {
+        counted = &cors_counted[i];
+
+        if (counted->kind == d->kind && counted->reason == d->reason) {
+            (void) envoy_dynamic_module_callback_http_filter_increment_counter(
+                       envoy, filter->counters[i], NULL, 0, 1);
+            return;
+        }
+    }
+}
+
+
+static void
+cors_set_metadata(const cors_conf *conf, const cors_decision *d, void *envoy)
+{
+    envoy_str  name;
+
+    name = cors_literal("cors");
+
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
+        cors_literal("kind"), cors_text(cors_kind_str(d->kind)));
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
+        cors_literal("outcome"), cors_text(cors_outcome_str(d->outcome)));
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
+        cors_literal("reason"), cors_text(cors_reason_str(d->reason)));
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
+        cors_literal("policy"), cors_envoy_str(conf->name, conf->name_len));
 }
 
 
@@ -1089,8 +1182,8 @@ cors_set_headers(const cors_decision *d, void *envoy)
         vary = (cors_str *) (headers + n);
     }
 
-    if (!envoy_dynamic_module_callback_http_get_headers(envoy,
-            ENVOY_RESPONSE_HEADERS, headers))
+    if (n && !envoy_dynamic_module_callback_http_get_headers(envoy,
+                 ENVOY_RESPONSE_HEADERS, headers))
     {
         n = 0;
     }

@@ -84,8 +84,6 @@ ENVOY_CALLBACK bool envoy_dynamic_module_callback_log_enabled(int level);
  * the same message is set.  Keys are to be in lower case.
  */
 
-ENVOY_CALLBACK bool envoy_dynamic_module_callback_http_get_header(void *envoy,
-    int type, envoy_str key, envoy_str *value, size_t index, size_t *count);
 ENVOY_CALLBACK size_t envoy_dynamic_module_callback_http_get_headers_size(
     void *envoy, int type);
 ENVOY_CALLBACK bool envoy_dynamic_module_callback_http_get_headers(void *envoy,

@@ -1,51 +1,23 @@
 //! What nginx does around a decision: phases, errors, redirects, caches, error
 //! pages, configuration, reloads.
 
-use std::{env, fs, path::Path, process::Command, thread, time::Duration};
-
-use libcors_testkit::{
-    http::{self, Application, Reply},
-    nginx::{Folder, Installation, Server},
-    suite::Line,
+use std::{
+    env, fs, ops::Deref, path::Path, process::Command, thread, time::Duration,
 };
 
-const APP: &str = "https://app.example.com";
-const OTHER: &str = "https://other.example.com";
-const EVIL: &str = "https://evil.example";
-
-const POLICIES: &str = r#"
-[policy.api]
-allow_origins = ["https://app.example.com", "https://other.example.com"]
-allow_methods = ["PUT"]
-allow_headers = ["X-A"]
-allow_credentials = true
-max_age = 600
-
-[policy.open]
-allow_origins = ["*"]
-
-[policy.status]
-allow_origins = ["https://app.example.com"]
-preflight_status = 200
-
-[policy.strict]
-allow_origins = ["https://app.example.com"]
-disallowed = "reject"
-self_origins = ["https://www.example.com"]
-
-[policy.report]
-allow_origins = ["https://app.example.com"]
-mode = "report"
-
-[policy.sockets]
-allow_origins = ["https://app.example.com"]
-websocket = "reject"
-"#;
+use libcors_testkit::{
+    http::{self, Application},
+    nginx::{Folder, Installation, Server},
+};
+use libcors_tests::front::{
+    APP, EVIL, Front, OTHER, POLICIES, assert_allowed, assert_denied,
+    assert_preflight, cors_lines,
+};
 
 /// An nginx of one `http` block, and the application behind it.
 struct Host {
     folder: Folder,
-    port: u16,
+    front: Front,
     application: Application,
 }
 
@@ -60,7 +32,8 @@ impl Host {
         for name in ["html/page.txt", "html/a.html", "html/errors/e.html"] {
             folder.write(name, &page).unwrap();
         }
-        let host = Host { folder, port, application };
+        let front = Front { port };
+        let host = Host { folder, front, application };
         host.configure(http, server);
         host
     }
@@ -82,67 +55,14 @@ impl Host {
     fn start(&self) -> Server<'_> {
         self.folder.start(self.port).unwrap()
     }
+}
 
-    fn ask(&self, method: &str, path: &str, lines: &[(&str, &str)]) -> Reply {
-        let lines: Vec<Line> = lines
-            .iter()
-            .map(|(n, v)| (n.as_bytes().to_vec(), v.as_bytes().to_vec()))
-            .collect();
-        let request = http::request_bytes(method.as_bytes(), path, &lines);
-        http::exchange(self.port, &request).unwrap()
+impl Deref for Host {
+    type Target = Front;
+
+    fn deref(&self) -> &Front {
+        &self.front
     }
-
-    fn get(&self, path: &str, origin: &str) -> Reply {
-        self.ask("GET", path, &[("Origin", origin)])
-    }
-
-    fn preflight(&self, path: &str, origin: &str) -> Reply {
-        self.ask(
-            "OPTIONS",
-            path,
-            &[
-                ("Origin", origin),
-                ("Access-Control-Request-Method", "PUT"),
-                ("Access-Control-Request-Headers", "x-a"),
-            ],
-        )
-    }
-}
-
-/// Nothing but the headers that `api` gives an allowed actual request.
-#[track_caller]
-fn assert_allowed(reply: &Reply, status: u16, origin: &str) {
-    assert_eq!(reply.status, status, "{reply:?}");
-    assert_eq!(reply.value("access-control-allow-origin"), origin);
-    assert_eq!(reply.value("access-control-allow-credentials"), "true");
-    assert_eq!(reply.values("access-control-allow-methods").len(), 0);
-    assert!(reply.value("vary").contains("Origin"), "{reply:?}");
-}
-
-#[track_caller]
-fn assert_denied(reply: &Reply, status: u16) {
-    assert_eq!(reply.status, status, "{reply:?}");
-    assert_eq!(cors_lines(reply), 0, "{reply:?}");
-    assert!(reply.value("vary").contains("Origin"), "{reply:?}");
-}
-
-fn cors_lines(reply: &Reply) -> usize {
-    let prefix = b"access-control-";
-    let is_cors = |name: &[u8]| name.to_ascii_lowercase().starts_with(prefix);
-    reply.lines.iter().filter(|(name, _)| is_cors(name)).count()
-}
-
-#[track_caller]
-fn assert_preflight(reply: &Reply) {
-    assert_eq!(reply.status, 204, "{reply:?}");
-    assert_eq!(reply.value("access-control-allow-origin"), APP);
-    assert_eq!(reply.value("access-control-allow-credentials"), "true");
-    assert_eq!(reply.value("access-control-allow-methods"), "PUT");
-    assert_eq!(reply.value("access-control-allow-headers"), "x-a");
-    assert_eq!(reply.value("access-control-max-age"), "600");
-    assert_eq!(reply.value("vary"), "Origin");
-    assert_eq!(reply.values("content-length").len(), 0);
-    assert!(reply.body.is_empty());
 }
 
 #[test]

@@ -4,6 +4,9 @@
 //! `suite/` holds the cases, as data. The other files put them through one host
 //! each.
 
+pub mod front;
+pub mod responses;
+
 use libcors_policy::{Decision, HeaderName, Lines, Request};
 use libcors_testkit::naive::{self, Answer};
 

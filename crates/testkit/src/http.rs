@@ -5,6 +5,7 @@
 //! written and read as they are.
 
 use std::{
+    fmt,
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Command, Stdio},
@@ -19,7 +20,7 @@ use std::{
 use crate::suite::Line;
 
 /// A response, as it came.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct Reply {
     /// The status.
     pub status: u16,
@@ -27,6 +28,19 @@ pub struct Reply {
     pub lines: Vec<Line>,
     /// What followed them.
     pub body: Vec<u8>,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status)?;
+        for (name, value) in &self.lines {
+            let (name, value) = (name.escape_ascii(), value.escape_ascii());
+            write!(f, "\n    {name}: {value}")?;
+        }
+        let start = &self.body[..self.body.len().min(200)];
+        let length = self.body.len();
+        write!(f, "\n    {length} bytes: {}", start.escape_ascii())
+    }
 }
 
 impl Reply {
@@ -57,11 +71,9 @@ impl Reply {
             let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
             io::Error::other(format!("{what} in {shown:?}"))
         };
-        let end = bytes
-            .windows(4)
-            .position(|window| window == b"\r\n\r\n")
-            .ok_or_else(|| bad("no end of the headers"))?;
-        let mut lines = bytes[..end].split(|&b| b == b'\n');
+        let end =
+            head_end(bytes).ok_or_else(|| bad("no end of the headers"))?;
+        let mut lines = bytes[..end - 4].split(|&b| b == b'\n');
         let status = lines
             .next()
             .and_then(|line| line.split(|&b| b == b' ').nth(1))
@@ -77,13 +89,31 @@ impl Reply {
             let value = line[colon + 1..].trim_ascii().to_vec();
             headers.push((line[..colon].to_vec(), value));
         }
-        let body = bytes[end + 4..].to_vec();
+        let body = bytes[end..].to_vec();
         Ok(Reply { status, lines: headers, body })
     }
 }
 
+/// Where the body starts, if all of the head is there.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some(end + 4)
+}
+
 /// The bytes of a request whose connection is closed behind it.
 pub fn request_bytes(method: &[u8], path: &str, lines: &[Line]) -> Vec<u8> {
+    let mut bytes = kept_request_bytes(method, path, lines);
+    bytes.truncate(bytes.len() - 2);
+    bytes.extend_from_slice(b"Connection: close\r\n\r\n");
+    bytes
+}
+
+/// The bytes of a request behind which the connection stays open.
+pub fn kept_request_bytes(
+    method: &[u8],
+    path: &str,
+    lines: &[Line],
+) -> Vec<u8> {
     let mut bytes = [method, b" ", path.as_bytes(), b" HTTP/1.1\r\n"].concat();
     let host = |line: &Line| line.0.eq_ignore_ascii_case(b"host");
     if !lines.iter().any(host) {
@@ -93,8 +123,121 @@ pub fn request_bytes(method: &[u8], path: &str, lines: &[Line]) -> Vec<u8> {
         bytes.extend_from_slice(&[name, b": ".as_slice(), value].concat());
         bytes.extend_from_slice(b"\r\n");
     }
-    bytes.extend_from_slice(b"Connection: close\r\n\r\n");
+    bytes.extend_from_slice(b"\r\n");
     bytes
+}
+
+/// A connection that may serve for several requests.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    /// What came behind the last reply.
+    rest: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a port of this machine.
+    pub fn connect(port: u16) -> io::Result<Client> {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_nodelay(true)?;
+        Ok(Client { stream, rest: Vec::new() })
+    }
+
+    /// Sends a request, and reads one reply.
+    pub fn ask(&mut self, request: &[u8]) -> io::Result<Reply> {
+        self.send(request)?;
+        self.reply(!request.starts_with(b"HEAD "))
+    }
+
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads that many bytes; less if the other side ends before.
+    pub fn receive(&mut self, mut count: usize) -> io::Result<Vec<u8>> {
+        while self.rest.len() < count {
+            if !self.read()? {
+                count = self.rest.len();
+            }
+        }
+        Ok(self.rest.drain(..count).collect())
+    }
+
+    /// Reads one reply, whose request has been sent; one to `HEAD` has no body,
+    /// whatever its head says.
+    pub fn reply(&mut self, has_body: bool) -> io::Result<Reply> {
+        let head = loop {
+            if let Some(end) = head_end(&self.rest) {
+                break self.receive(end)?;
+            }
+            self.need_more()?;
+        };
+        let mut reply = Reply::parse(&head)?;
+        let bare = matches!(reply.status, 100..200 | 204 | 304);
+        let length = reply.values("content-length").first().copied();
+        if bare || !has_body {
+            return Ok(reply);
+        }
+        reply.body = match length {
+            Some(length) => {
+                let length = number(length, 10)?;
+                let body = self.receive(length)?;
+                if body.len() < length {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                body
+            }
+            None if !reply.values("transfer-encoding").is_empty() => {
+                self.chunks()?
+            }
+            None => self.receive(usize::MAX)?,
+        };
+        Ok(reply)
+    }
+
+    fn chunks(&mut self) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                match self.rest.windows(2).position(|two| two == b"\r\n") {
+                    Some(end) => break end,
+                    None => self.need_more()?,
+                }
+            };
+            let line = self.receive(end + 2)?;
+            let length = number(line.trim_ascii(), 16)?;
+            body.extend_from_slice(&self.receive(length)?);
+            // The end of the chunk; behind the last there are no trailers.
+            self.receive(2)?;
+            if length == 0 {
+                return Ok(body);
+            }
+        }
+    }
+
+    fn need_more(&mut self) -> io::Result<()> {
+        match self.read()? {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Whether anything came.
+    fn read(&mut self) -> io::Result<bool> {
+        let mut chunk = [0; 16384];
+        let count = self.stream.read(&mut chunk)?;
+        self.rest.extend_from_slice(&chunk[..count]);
+        Ok(count != 0)
+    }
+}
+
+fn number(digits: &[u8], radix: u32) -> io::Result<usize> {
+    str::from_utf8(digits)
+        .ok()
+        .and_then(|digits| usize::from_str_radix(digits, radix).ok())
+        .ok_or_else(|| io::Error::other(format!("no length: {digits:?}")))
 }
 
 /// Sends bytes to a port of this machine and reads the answer to its end.
@@ -162,7 +305,9 @@ pub const WRONG: [(&str, &str); 10] = [
 
 /// A small application behind a server under test. It answers everything with
 /// 200 and [`WRONG`] CORS headers; `/status/404` with that status;
-/// `/vary/NAME/NAME` with a `Vary` line for each name.
+/// `/vary/NAME/NAME` with a `Vary` line for each name; `/slow/50` after so many
+/// milliseconds. An upgrade of `/socket` is taken, and bytes come back as they
+/// are.
 #[derive(Debug)]
 pub struct Application {
     port: u16,
@@ -218,9 +363,10 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
         if read == 0 {
             return Ok(());
         }
+        let seen = bytes.len().saturating_sub(3);
         bytes.extend_from_slice(&chunk[..read]);
-        if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end + 4;
+        if let Some(end) = head_end(&bytes[seen..]) {
+            break seen + end;
         }
     };
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
@@ -247,6 +393,11 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
             status = parts.next().and_then(|s| s.parse().ok()).unwrap_or(500);
         }
         Some("vary") => vary = parts.collect(),
+        Some("slow") => {
+            let time = parts.next().and_then(|time| time.parse().ok());
+            thread::sleep(Duration::from_millis(time.unwrap_or(0)));
+        }
+        Some("socket") if has_upgrade(&head) => return echo(stream),
         _ => {}
     }
     let mut reply = format!("HTTP/1.1 {status} Status\r\n");
@@ -265,4 +416,27 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     }
     reply += &format!("Connection: close\r\n\r\n{body}");
     stream.write_all(reply.as_bytes())
+}
+
+fn has_upgrade(head: &str) -> bool {
+    head.to_ascii_lowercase().contains("\r\nupgrade: websocket\r\n")
+}
+
+/// Takes an upgrade, and sends back what comes, until the other side ends.
+fn echo(mut stream: TcpStream) -> io::Result<()> {
+    let mut reply = "HTTP/1.1 101 Switching Protocols\r\n\
+                     Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        .to_owned();
+    for (name, value) in WRONG {
+        reply += &format!("{name}: {value}\r\n");
+    }
+    reply += "\r\n";
+    stream.write_all(reply.as_bytes())?;
+    let mut chunk = [0; 4096];
+    loop {
+        match stream.read(&mut chunk)? {
+            0 => return Ok(()),
+            count => stream.write_all(&chunk[..count])?,
+        }
+    }
 }

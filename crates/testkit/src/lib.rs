@@ -8,9 +8,13 @@
 
 pub mod browser;
 pub mod check;
+pub mod envoy;
 pub mod http;
+#[cfg(feature = "http2")]
+pub mod http2;
 pub mod naive;
 pub mod nginx;
+pub mod process;
 #[cfg(feature = "strategy")]
 pub mod strategy;
 pub mod suite;

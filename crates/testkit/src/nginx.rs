@@ -2,13 +2,16 @@
 
 use std::{
     env, fs, io,
+    marker::PhantomData,
     net::{Ipv4Addr, TcpStream},
+    ops::Deref,
     path::{Path, PathBuf},
-    process::{self, Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use crate::process::{self, Process};
 
 /// Which nginx, and which module it loads.
 #[derive(Clone, Debug)]
@@ -47,12 +50,9 @@ impl Installation {
 
     /// A folder for a configuration and its logs; `files` are put into it.
     pub fn prepare(&self, files: &[(&str, &str)]) -> io::Result<Folder> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("cors-nginx-{}-{number}", process::id());
-        let path = env::temp_dir().join(name);
-        fs::create_dir_all(path.join("logs"))?;
-        let folder = Folder { path, installation: self.clone() };
+        let own = process::Folder::new("nginx")?;
+        let folder = Folder { files: own, installation: self.clone() };
+        fs::create_dir_all(folder.path().join("logs"))?;
         for (name, text) in files {
             folder.write(name, text)?;
         }
@@ -63,31 +63,19 @@ impl Installation {
 /// The folder of one nginx. It is removed when it is dropped.
 #[derive(Debug)]
 pub struct Folder {
-    path: PathBuf,
+    files: process::Folder,
     installation: Installation,
 }
 
+impl Deref for Folder {
+    type Target = process::Folder;
+
+    fn deref(&self) -> &process::Folder {
+        &self.files
+    }
+}
+
 impl Folder {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Writes a file into it.
-    pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        let file = self.path.join(name);
-        if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(file, text)
-    }
-
-    /// Reads a file of it.
-    pub fn read(&self, name: &str) -> String {
-        let bytes = fs::read(self.path.join(name)).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
     /// What stands before the `http` block of every configuration: `main` is
     /// added to it.
     pub fn preamble(&self, main: &str) -> String {
@@ -112,7 +100,7 @@ impl Folder {
         let mut command = Command::new(&self.installation.nginx);
         command
             .arg("-p")
-            .arg(&self.path)
+            .arg(self.path())
             .args(["-c", "nginx.conf", "-e", "logs/error.log"])
             .args(arguments);
         command
@@ -146,36 +134,29 @@ impl Folder {
                 command
             }
         };
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut server = Server { folder: self, child };
-        server.wait_for(port)?;
-        Ok(server)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if env::var_os("CORS_KEEP").is_none() {
-            drop(fs::remove_dir_all(&self.path));
-        }
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process::start(&mut command)?;
+        process.wait_for(
+            "nginx",
+            || self.read("logs/error.log"),
+            || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok(),
+        )?;
+        Ok(Server { process, folder: PhantomData })
     }
 }
 
 /// A running nginx. It is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Server<'f> {
-    folder: &'f Folder,
-    child: Child,
+    process: Process,
+    /// The folder is there as long as the server.
+    folder: PhantomData<&'f Folder>,
 }
 
 impl Server<'_> {
     /// The process id of the master.
     pub fn id(&self) -> u32 {
-        self.child.id()
+        self.process.id()
     }
 
     /// The process ids of the workers.
@@ -188,9 +169,7 @@ impl Server<'_> {
 
     /// Sends a signal, such as `HUP`, to the master.
     pub fn signal(&self, signal: &str) -> io::Result<()> {
-        let id = self.id().to_string();
-        let signal = format!("-{signal}");
-        Command::new("kill").args([signal, id]).status().map(drop)
+        self.process.signal(signal)
     }
 
     /// Reloads the configuration, and waits until only new workers are left.
@@ -206,38 +185,5 @@ impl Server<'_> {
             thread::sleep(Duration::from_millis(5));
         }
         Err(io::Error::other("nginx did not replace its workers"))
-    }
-
-    fn wait_for(&mut self, port: u16) -> io::Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < deadline {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-                return Ok(());
-            }
-            if let Some(status) = self.child.try_wait()? {
-                let log = self.folder.read("logs/error.log");
-                let text = format!("nginx ended with {status}:\n{log}");
-                return Err(io::Error::other(text));
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        Err(io::Error::other("nginx does not listen"))
-    }
-}
-
-impl Drop for Server<'_> {
-    fn drop(&mut self) {
-        // The master must have the time to end its workers; killed at once it
-        // would leave them behind.
-        drop(self.signal("TERM"));
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        drop(self.child.kill());
-        drop(self.child.wait());
     }
 }

@@ -79,10 +79,9 @@ pub struct Case {
 }
 
 impl Case {
-    /// Whether a client can put the request on an HTTP/1.1 connection so that servers take it as
-    /// it is: no `:protocol`, no byte that ends a line, no white space at the ends of a value, no
-    /// more than servers read. `:scheme` is no line either, but says which server to ask.
-    pub fn fits_the_wire(&self) -> bool {
+    /// Whether HTTP can carry the request so that servers take it as it is: no byte that ends a
+    /// line, no white space at the ends of a value.
+    pub fn is_clean(&self) -> bool {
         let space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
         let clean = |value: &[u8]| {
             !space(value.first())
@@ -91,15 +90,32 @@ impl Case {
                     .iter()
                     .any(|b| (*b < b' ' && *b != b'\t') || *b == 0x7f)
         };
+        crate::browser::is_token(&self.method)
+            && self.lines.iter().all(|(_, value)| clean(value))
+    }
+
+    /// The value of a pseudo header, `:scheme` or `:protocol`.
+    pub fn pseudo(&self, name: &str) -> Option<&[u8]> {
+        let line = self.lines.iter().find(|line| line.0 == name.as_bytes());
+        line.map(|(_, value)| value.as_slice())
+    }
+
+    /// The lines without pseudo headers.
+    pub fn plain_lines(&self) -> Vec<Line> {
+        let plain = |line: &&Line| !line.0.starts_with(b":");
+        self.lines.iter().filter(plain).cloned().collect()
+    }
+
+    /// Whether a client can put the request on an HTTP/1.1 connection so that servers take it as
+    /// it is: [clean](Case::is_clean), without `:protocol`, and no more than servers read.
+    /// `:scheme` is no line either, but says which server to ask.
+    pub fn fits_the_wire(&self) -> bool {
         let total: usize =
             self.lines.iter().map(|(n, v)| n.len() + v.len()).sum();
-        crate::browser::is_token(&self.method)
+        self.is_clean()
+            && self.pseudo(":protocol").is_none()
             && total <= 7000
             && self.lines.len() <= 32
-            && self
-                .lines
-                .iter()
-                .all(|(name, value)| name != b":protocol" && clean(value))
     }
 }
 

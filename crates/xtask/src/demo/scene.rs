@@ -12,6 +12,8 @@ use libcors_testkit::{
     suite::Line,
 };
 
+use super::ServerName;
+
 /// A row of the demo: what a page wants, and what should come of it.
 pub(super) struct Scene {
     pub title: &'static str,
@@ -23,9 +25,9 @@ pub(super) struct Scene {
     pub headers: &'static [&'static str],
     /// Whether the preflight is sent, or the request itself.
     pub preflight: bool,
-    /// Whether the application is asked, and not nginx.
+    /// Whether the application is asked, and not the server.
     pub bare: bool,
-    /// The status of nginx where it does not ask the application.
+    /// The status of the server where it does not ask the application.
     pub own_status: Option<u16>,
     pub status: u16,
     pub verdict: Verdict,
@@ -71,86 +73,97 @@ const PREFLIGHT: Scene = Scene {
 };
 
 /// All rows.
-pub(super) const SCENES: [Scene; 13] = [
-    Scene {
-        title: "The application alone, without libcors",
-        bare: true,
-        verdict: Verdict::Blocked(Blocked::AllowOriginMultiple),
-        reason: "",
-        ..PLAIN
-    },
-    Scene { title: "A page of an allowed origin", ..PLAIN },
-    Scene {
-        title: "A page of another allowed origin, for the same response",
-        origin: Some("https://admin.example.com"),
-        ..PLAIN
-    },
-    Scene {
-        title: "A page of any other site",
-        origin: Some("https://evil.example"),
-        verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
-        reason: "origin_not_allowed",
-        ..PLAIN
-    },
-    Scene {
-        title: "The right host, the wrong scheme",
-        origin: Some("http://app.example.com"),
-        verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
-        reason: "origin_not_allowed",
-        ..PLAIN
-    },
-    Scene {
-        title: "The preflight of a PUT with application/json",
-        ..PREFLIGHT
-    },
-    Scene {
-        title: "The preflight of a PUT with a header that is not listed",
-        headers: &["X-Debug"],
-        verdict: Verdict::Blocked(Blocked::Header),
-        reason: "header_not_allowed",
-        ..PREFLIGHT
-    },
-    Scene {
-        title: "The preflight of a page of any other site",
-        origin: Some("https://evil.example"),
-        verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
-        reason: "origin_not_allowed",
-        ..PREFLIGHT
-    },
-    Scene {
-        title: "A preflight where nginx asks for a password (auth_basic)",
-        path: "/account",
-        ..PREFLIGHT
-    },
-    Scene {
-        title: "A request without the password: the page learns that it is 401",
-        path: "/account",
-        own_status: Some(401),
-        status: 401,
-        ..PLAIN
-    },
-    Scene {
-        title: "A file that nginx does not find",
-        path: "/files/none.css",
-        own_status: Some(404),
-        status: 404,
-        ..PLAIN
-    },
-    Scene {
-        title: "An application that is down",
-        path: "/down",
-        own_status: Some(502),
-        status: 502,
-        ..PLAIN
-    },
-    Scene {
-        title: "No Origin: a link, an image, a page of the same site, curl",
-        origin: None,
-        verdict: Verdict::NoCheck,
-        reason: "not_cors",
-        ..PLAIN
-    },
-];
+pub(super) fn scenes(server: ServerName) -> Vec<Scene> {
+    // What each server says where nothing is, and where the application is down.
+    let (password, nothing, down) = match server {
+        ServerName::Nginx => (
+            "A preflight where nginx asks for a password (auth_basic)",
+            "A file that nginx does not find",
+            502,
+        ),
+        ServerName::Envoy => (
+            "A preflight where Envoy asks for a password (basic_auth)",
+            "A path that Envoy has no route for",
+            503,
+        ),
+    };
+    vec![
+        Scene {
+            title: "The application alone, without libcors",
+            bare: true,
+            verdict: Verdict::Blocked(Blocked::AllowOriginMultiple),
+            reason: "",
+            ..PLAIN
+        },
+        Scene { title: "A page of an allowed origin", ..PLAIN },
+        Scene {
+            title: "A page of another allowed origin, for the same response",
+            origin: Some("https://admin.example.com"),
+            ..PLAIN
+        },
+        Scene {
+            title: "A page of any other site",
+            origin: Some("https://evil.example"),
+            verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
+            reason: "origin_not_allowed",
+            ..PLAIN
+        },
+        Scene {
+            title: "The right host, the wrong scheme",
+            origin: Some("http://app.example.com"),
+            verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
+            reason: "origin_not_allowed",
+            ..PLAIN
+        },
+        Scene {
+            title: "The preflight of a PUT with application/json",
+            ..PREFLIGHT
+        },
+        Scene {
+            title: "The preflight of a PUT with a header that is not listed",
+            headers: &["X-Debug"],
+            verdict: Verdict::Blocked(Blocked::Header),
+            reason: "header_not_allowed",
+            ..PREFLIGHT
+        },
+        Scene {
+            title: "The preflight of a page of any other site",
+            origin: Some("https://evil.example"),
+            verdict: Verdict::Blocked(Blocked::AllowOriginMissing),
+            reason: "origin_not_allowed",
+            ..PREFLIGHT
+        },
+        Scene { title: password, path: "/account", ..PREFLIGHT },
+        Scene {
+            title: "A request without the password: the page learns that it is 401",
+            path: "/account",
+            own_status: Some(401),
+            status: 401,
+            ..PLAIN
+        },
+        Scene {
+            title: nothing,
+            path: "/files/none.css",
+            own_status: Some(404),
+            status: 404,
+            ..PLAIN
+        },
+        Scene {
+            title: "An application that is down",
+            path: "/down",
+            own_status: Some(down),
+            status: down,
+            ..PLAIN
+        },
+        Scene {
+            title: "No Origin: a link, an image, a page of the same site, curl",
+            origin: None,
+            verdict: Verdict::NoCheck,
+            reason: "not_cors",
+            ..PLAIN
+        },
+    ]
+}
 
 impl Scene {
     fn script(&self, origin: &str) -> Script {

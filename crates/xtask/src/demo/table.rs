@@ -176,7 +176,7 @@ impl Table {
     }
 }
 
-/// The reason, as nginx put it into a header, and the engine's words for it.
+/// The reason, as the server put it into a header, and the engine's words for it.
 fn why(scene: &Scene, policy: &Policy, reply: &Reply) -> String {
     if scene.bare {
         return "why: two lines are one too many, and neither is the page's \
@@ -196,7 +196,7 @@ fn why(scene: &Scene, policy: &Policy, reply: &Reply) -> String {
     }
 }
 
-/// What nginx said in a header about why.
+/// What the server said in a header about why.
 fn reason(reply: &Reply) -> Option<String> {
     let value = reply.values("x-cors-reason");
     value.first().map(|value| String::from_utf8_lossy(value).into_owned())
@@ -224,9 +224,12 @@ fn problems(
     {
         problems.push(format!("reason {reason}, not {}", scene.reason));
     }
+    // Servers write names as they like.
     let headers = |reply: &Reply| {
+        let lower =
+            |line: &Line| show(&(line.0.to_ascii_lowercase(), line.1.clone()));
         let mut lines: Vec<String> =
-            reply.lines.iter().filter(is_cors).map(show).collect();
+            reply.lines.iter().filter(is_cors).map(lower).collect();
         lines.sort();
         lines.join("; ")
     };
@@ -268,7 +271,8 @@ fn show(line: &Line) -> String {
     let prefix = "access-control-";
     match name.get(..prefix.len()) {
         Some(front) if front.eq_ignore_ascii_case(prefix) => {
-            format!("A-C-{}: {value}", &name[prefix.len()..])
+            let short = if name.starts_with('a') { "a-c" } else { "A-C" };
+            format!("{short}-{}: {value}", &name[prefix.len()..])
         }
         _ => format!("{name}: {value}"),
     }
