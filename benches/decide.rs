@@ -1,5 +1,5 @@
 //! Wall-clock time of decisions. For comparisons within one run; on a shared
-//! machine instruction counts are the ones to trust (`instructions.rs`).
+//! machine instruction counts are the ones to trust (`cargo xtask bench engine`).
 
 use std::{hint::black_box, time::Duration};
 
@@ -8,16 +8,18 @@ use libcors_benches::workloads;
 
 fn decide(criterion: &mut Criterion) {
     for workload in workloads() {
+        let policies = workload.compile();
+        let policy = policies.get("bench").expect("the policy").policy();
         let lines = workload.lines();
-        let request = workload.request(&lines);
-        criterion.bench_function(workload.name, |bencher| {
+        let lines = lines.borrow();
+        let request = lines.request();
+        criterion.bench_function(workload.id(), |bencher| {
             bencher.iter(|| {
-                let policy = black_box(&workload.policy);
-                let decision = policy.decide(black_box(&request));
+                let decision = black_box(policy).decide(black_box(&request));
                 // As a server would: look at every header.
-                for header in decision.headers() {
+                decision.visit_headers(|header| {
                     black_box(header.value());
-                }
+                });
                 decision.reason()
             });
         });
@@ -27,9 +29,10 @@ fn decide(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .sample_size(50);
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(3))
+        .sample_size(200)
+        .noise_threshold(0.03);
     targets = decide
 }
 criterion_main!(benches);

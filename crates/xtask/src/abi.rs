@@ -85,6 +85,8 @@ pub fn check() -> Result<usize> {
     checks += structure(&library)?;
     count += done("symbols of the library", checks);
 
+    count += done("sizes", library::check_sizes()?);
+
     count += done("layouts", layouts()?);
 
     let stage = install::stage(&library)?;

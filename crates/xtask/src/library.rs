@@ -17,9 +17,13 @@ pub struct Arguments {
     /// Features of crates/capi; the library then goes to a folder of its own
     #[arg(long, value_delimiter = ',')]
     features: Vec<String>,
+    /// Leave out the features that it has by default: public suffixes and
+    /// regular expressions
+    #[arg(long)]
+    no_default_features: bool,
     /// Build a shared library with debug information, for abidiff, and nothing
     /// else
-    #[arg(long, conflicts_with = "features")]
+    #[arg(long, conflicts_with_all = ["features", "no_default_features"])]
     debug_info: bool,
 }
 
@@ -28,8 +32,10 @@ pub fn command(arguments: &Arguments) -> Result {
     let files = match arguments.debug_info {
         true => vec![debug_info()?],
         false => {
-            let features = arguments.features.clone();
-            let library = build(&Variant { features })?;
+            let library = build(&Variant {
+                features: arguments.features.clone(),
+                no_default_features: arguments.no_default_features,
+            })?;
             vec![library.shared(), library.archive()]
         }
     };
@@ -45,22 +51,32 @@ pub fn command(arguments: &Arguments) -> Result {
 pub struct Variant {
     /// Features of crates/capi.
     pub features: Vec<String>,
+    /// Whether it has those alone.
+    pub no_default_features: bool,
 }
 
 impl Variant {
     /// The library that panics on demand, for tests.
     pub fn test_panic() -> Variant {
-        Variant { features: vec!["test-panic".into()] }
+        Variant { features: vec!["test-panic".into()], ..Variant::default() }
+    }
+
+    /// The smallest library.
+    pub fn small() -> Variant {
+        Variant { no_default_features: true, ..Variant::default() }
     }
 
     /// A folder of its own for all but the library that is shipped, so that no
     /// test build is ever taken for it.
     fn target_dir(&self) -> PathBuf {
-        match self.features.is_empty() {
+        let small = self.no_default_features.then_some("small");
+        let names: Vec<&str> = small
+            .into_iter()
+            .chain(self.features.iter().map(String::as_str))
+            .collect();
+        match names.is_empty() {
             true => run::target(),
-            false => {
-                run::target().join("library").join(self.features.join("-"))
-            }
+            false => run::target().join("library").join(names.join("-")),
         }
     }
 }
@@ -110,7 +126,7 @@ pub fn build(variant: &Variant) -> Result<Library> {
     fs::create_dir_all(&library.dir).context(library.dir.display())?;
 
     // One type at a time: cargo builds a library of several without fat LTO.
-    let mut cdylib = rustc("cdylib", &target_dir, &variant.features)?;
+    let mut cdylib = rustc("cdylib", &target_dir, variant)?;
     cdylib.arg("--").args(link_arguments()?).args(["-C", "strip=symbols"]);
     run::read(&mut cdylib)?;
 
@@ -120,7 +136,7 @@ pub fn build(variant: &Variant) -> Result<Library> {
     if !list.exists() {
         let _ = fs::remove_file(library.archive());
     }
-    let mut staticlib = rustc("staticlib", &target_dir, &variant.features)?;
+    let mut staticlib = rustc("staticlib", &target_dir, variant)?;
     staticlib
         .arg("--")
         .arg(format!("--print=native-static-libs={}", list.display()));
@@ -137,12 +153,34 @@ pub fn build(variant: &Variant) -> Result<Library> {
     Ok(library)
 }
 
+/// The most bytes of `libcors.so`, with all features and with none.
+const LARGEST: u64 = 1_500_000;
+const LARGEST_SMALL: u64 = 600_000;
+
+/// Whether a server's memory has room for the library, with all features and
+/// with none; returns the number of checks.
+pub fn check_sizes() -> Result<usize> {
+    for (variant, largest) in
+        [(Variant::default(), LARGEST), (Variant::small(), LARGEST_SMALL)]
+    {
+        let shared = build(&variant)?.shared();
+        let size = fs::metadata(&shared).context(shared.display())?.len();
+        if size > largest {
+            fail!(
+                "{} has {size} bytes, and may have {largest}",
+                shared.display()
+            );
+        }
+    }
+    Ok(2)
+}
+
 /// Builds a shared library with debug information of crates/capi and nothing
 /// else, for abidiff, which finds no function of ours after fat LTO, and would
 /// record the types of all other crates.
 pub fn debug_info() -> Result<PathBuf> {
     let target_dir = run::target().join("library/debug-info");
-    let mut cdylib = rustc("cdylib", &target_dir, &[])?;
+    let mut cdylib = rustc("cdylib", &target_dir, &Variant::default())?;
     cdylib
         .env("CARGO_PROFILE_RELEASE_LTO", "off")
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
@@ -159,7 +197,7 @@ pub fn debug_info() -> Result<PathBuf> {
 fn rustc(
     crate_type: &str,
     target_dir: &Path,
-    features: &[String],
+    variant: &Variant,
 ) -> Result<Command> {
     let mut cargo = run::cargo();
     cargo
@@ -167,8 +205,11 @@ fn rustc(
         .args(["--release", "--crate-type", crate_type, "--target-dir"])
         .arg(target_dir)
         .env("CARGO_ENCODED_RUSTFLAGS", rustflags()?);
-    if !features.is_empty() {
-        cargo.arg("--features").arg(features.join(","));
+    if !variant.features.is_empty() {
+        cargo.arg("--features").arg(variant.features.join(","));
+    }
+    if variant.no_default_features {
+        cargo.arg("--no-default-features");
     }
     Ok(cargo)
 }

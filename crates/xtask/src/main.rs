@@ -4,15 +4,19 @@
 
 mod abi;
 mod bench;
+mod bench_envoy;
 mod ctests;
 mod demo;
+mod envoy;
 mod header;
 mod install;
 mod library;
 mod matrix;
 mod nginx;
 mod packages;
+mod python;
 mod run;
+mod soak;
 mod test;
 
 use std::process::ExitCode;
@@ -34,7 +38,7 @@ enum Command {
     Header(header::Arguments),
     /// Check the C ABI: header, symbols, layouts, and the C tests
     Abi(abi::Arguments),
-    /// Count instructions of decisions, or of requests through nginx
+    /// Measure decisions, requests through nginx, and more
     Bench(bench::Arguments),
     /// Test everything
     Test(test::Arguments),
@@ -42,6 +46,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Build the nginx module
     Nginx(nginx::Arguments),
+    /// Build the Envoy module
+    Envoy(envoy::Arguments),
+    /// Build the Python package, and test it
+    Python(python::Arguments),
+    /// Send millions of hostile requests to a server
+    Soak(soak::Arguments),
     /// Install the library, for `make install`
     Install(install::Arguments),
 }
@@ -55,6 +65,9 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::command(&arguments),
         Command::Demo(arguments) => demo::command(&arguments),
         Command::Nginx(arguments) => nginx::command(&arguments),
+        Command::Envoy(arguments) => envoy::command(&arguments),
+        Command::Python(arguments) => python::command(&arguments),
+        Command::Soak(arguments) => soak::command(&arguments),
         Command::Install(arguments) => install::command(&arguments),
     };
     match result {

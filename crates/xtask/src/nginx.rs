@@ -26,7 +26,8 @@ pub struct Arguments {
 
 /// Runs `cargo xtask nginx`.
 pub fn command(arguments: &Arguments) -> Result {
-    let variant = Variant { features: arguments.features.clone() };
+    let variant =
+        Variant { features: arguments.features.clone(), ..Variant::default() };
     let built = build(arguments.nginx_src.as_deref(), &variant)?;
     let size = fs::metadata(&built.module).context("the module")?.len();
     let module = built.module.display();

@@ -19,6 +19,8 @@ pub enum Need {
     Program(&'static str, &'static str),
     /// A file.
     File(&'static str, &'static str),
+    /// A module of Python.
+    Python(&'static str, &'static str),
 }
 
 impl Need {
@@ -27,12 +29,19 @@ impl Need {
         match self {
             Need::Program(program, _) => run::exists(program),
             Need::File(path, _) => Path::new(path).exists(),
+            Need::Python(module, _) => {
+                let import = format!("import {module}");
+                run::output(run::command("python3").args(["-c", &import]))
+                    .is_ok_and(|output| output.status.success())
+            }
         }
     }
 
     fn package(self) -> &'static str {
         match self {
-            Need::Program(_, package) | Need::File(_, package) => package,
+            Need::Program(_, package)
+            | Need::File(_, package)
+            | Need::Python(_, package) => package,
         }
     }
 }

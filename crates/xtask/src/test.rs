@@ -9,17 +9,19 @@ use std::{
 };
 
 use crate::{
-    abi, bench, fail,
+    abi, bench, envoy, fail,
     library::Variant,
     nginx,
     packages::{self, Need},
+    python,
     run::{self, Context as _, Error, Result},
 };
 
 /// The arguments of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Leave out what takes long: the newer nginx, and the instruction counts
+    /// Leave out what takes long: the newer nginx, the older Envoys, and the
+    /// instruction counts
     #[arg(long)]
     quick: bool,
 }
@@ -74,9 +76,17 @@ pub fn command(arguments: &Arguments) -> Result {
         built = Some((shipped, panics));
         Ok(1)
     });
-    if let Some((shipped, panics)) = &built {
+    let mut envoys = None;
+    totals.step("the Envoy module, and Envoy", || {
+        envoys = Some(Envoys::prepare()?);
+        Ok(1)
+    });
+    if let (Some((shipped, panics)), Some(envoys)) = (&built, &envoys) {
         totals.step("no path of a decision to a panic", || {
-            no_panic(&shipped.module.with_file_name("objs"))
+            let nginx = shipped.module.with_file_name("objs");
+            let envoy = envoys.module.with_file_name("objs");
+            Ok(no_panic(&nginx.join("ngx_http_cors_module.so"))?
+                + no_panic(&envoy.join("libcors_envoy.so"))?)
         });
         let library = run::target().join("release/libcors.so");
         let environment = [
@@ -85,22 +95,26 @@ pub fn command(arguments: &Arguments) -> Result {
             ("CORS_NGINX_MODULE", &shipped.module),
             ("CORS_NGINX_PANIC_MODULE", &panics.module),
         ];
+        let environment = [&environment[..], &envoys.environment()].concat();
         totals.cargo_test(&["--workspace", "--locked"], &environment);
         totals.step("the C ABI", abi::check);
+        totals.step("the Python package", || python::check(arguments.quick));
         if !arguments.quick {
             totals.step("instructions", || {
                 bench::check_nginx()?;
-                Ok(1)
+                Ok(1 + bench::check_engine()?)
             });
             test_newer_nginx(&mut totals);
+            test_older_envoys(&mut totals, envoys);
         }
     }
     totals.finish()
 }
 
-/// Looks at the machine code of the functions that decide: none may call what
-/// panics. Returns how many there are.
-fn no_panic(objects: &Path) -> Result<usize> {
+/// Looks at the machine code of the functions that decide, in a module that is
+/// not stripped and linked as it is shipped: none may call what panics. Returns
+/// how many there are.
+fn no_panic(module: &Path) -> Result<usize> {
     // Those that only build, print or explain policies may.
     const DECIDING: [&str; 6] = [
         "libcors_policy::policy::",
@@ -120,12 +134,10 @@ fn no_panic(objects: &Path) -> Result<usize> {
         "::text",
         "::key_of",
     ];
-    // Not stripped, and linked as it is shipped.
-    let module = objects.join("ngx_http_cors_module.so");
     let code = run::read(
         run::command("objdump")
             .args(["--disassemble", "--demangle", "--no-show-raw-insn"])
-            .arg(&module),
+            .arg(module),
     )?;
     let mut function = None;
     let mut count = 0;
@@ -177,6 +189,63 @@ fn test_newer_nginx(totals: &mut Totals) {
         ],
         &environment,
     );
+}
+
+/// An Envoy, and what its tests need.
+struct Envoys {
+    program: PathBuf,
+    module: PathBuf,
+    panics: PathBuf,
+    python: PathBuf,
+}
+
+impl Envoys {
+    fn prepare() -> Result<Envoys> {
+        Ok(Envoys {
+            program: envoy::server(envoy::VERSIONS[0])?,
+            module: envoy::build(&Variant::default())?,
+            panics: envoy::build(&Variant::test_panic())?,
+            python: envoy::xds_python()?,
+        })
+    }
+
+    fn environment(&self) -> [(&'static str, &PathBuf); 4] {
+        [
+            ("CORS_ENVOY", &self.program),
+            ("CORS_ENVOY_MODULE", &self.module),
+            ("CORS_ENVOY_PANIC_MODULE", &self.panics),
+            ("CORS_XDS_PYTHON", &self.python),
+        ]
+    }
+}
+
+/// The same file of the module, through the other Envoys.
+fn test_older_envoys(totals: &mut Totals, envoys: &Envoys) {
+    for version in &envoy::VERSIONS[1..] {
+        let mut program = None;
+        totals.step(&format!("Envoy {version}"), || {
+            program = Some(envoy::server(version)?);
+            Ok(1)
+        });
+        let Some(program) = program else {
+            continue;
+        };
+        let mut environment = envoys.environment();
+        environment[0].1 = &program;
+        totals.cargo_test(
+            &[
+                "--package",
+                "libcors-tests",
+                "--test",
+                "envoy_suite",
+                "--test",
+                "envoy_host",
+                "--test",
+                "envoy_reload",
+            ],
+            &environment,
+        );
+    }
 }
 
 /// The sources of nginx in the crate that ships them. It is fetched as a
@@ -287,8 +356,8 @@ impl Totals {
     }
 }
 
-/// The number before a word, in cargo's summary of a test.
-fn number_before(text: &str, word: &str) -> usize {
+/// The number before a word, in the summary of a test by cargo or pytest.
+pub fn number_before(text: &str, word: &str) -> usize {
     text.split(word)
         .next()
         .and_then(|front| front.rsplit([' ', ';']).next())

@@ -1,0 +1,8 @@
+module libcors.invalid/peers
+
+go 1.24
+
+require (
+	github.com/jub0bs/cors v1.0.2
+	github.com/rs/cors v1.11.1
+)

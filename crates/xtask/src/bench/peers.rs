@@ -1,0 +1,108 @@
+//! The runners of other libraries: what is needed is fetched, and what cannot be
+//! had is left out with a message.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::runners::Program;
+use crate::{
+    fail,
+    packages::{self, Need},
+    run::{self, Context as _, Result},
+};
+
+const FOLDER: &str = "benches/peers";
+
+/// All that can be had here.
+pub(super) fn programs(workloads: &Path) -> Vec<Program> {
+    type Make = fn(&Path) -> Result<Program>;
+    let makers: [(&str, Make); 4] = [
+        ("libraries in Rust", |_| rust()),
+        ("Starlette and Django", python),
+        ("express", node),
+        ("libraries in Go", go),
+    ];
+    let mut programs = Vec::new();
+    for (what, make) in makers {
+        match make(workloads) {
+            Ok(program) => programs.push(program),
+            Err(error) => {
+                run::say(format_args!("left out: {what}: {error}"));
+            }
+        }
+    }
+    programs
+}
+
+/// A folder for what is fetched.
+fn folder(name: &str) -> Result<PathBuf> {
+    let folder = run::target().join("bench/peers").join(name);
+    fs::create_dir_all(&folder).context(folder.display())?;
+    Ok(folder)
+}
+
+/// Tower, actix-web and the like, and libcors in tower.
+pub(super) fn rust() -> Result<Program> {
+    let target = folder("rust")?;
+    let mut command = run::cargo();
+    command
+        .args(["build", "--quiet", "--release", "--locked", "--manifest-path"])
+        .arg(run::root().join(FOLDER).join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", &target);
+    run::run(&mut command)?;
+    Ok(Program::new(target.join("release/libcors-peers"), &[]))
+}
+
+fn python(workloads: &Path) -> Result<Program> {
+    packages::ensure(&[Need::Program("python3", "python3-venv")])?;
+    let folder = folder("python")?;
+    let python = folder.join("bin/python");
+    if !python.exists() {
+        run::read(run::command("python3").args(["-m", "venv"]).arg(&folder))?;
+    }
+    let source = run::root().join(FOLDER).join("python");
+    run::read(
+        run::command(&python)
+            .args(["-m", "pip", "install", "--quiet", "--requirement"])
+            .arg(source.join("requirements.txt")),
+    )?;
+    Ok(Program::new(python, &[&source.join("runner.py"), workloads]))
+}
+
+fn node(workloads: &Path) -> Result<Program> {
+    for program in ["node", "npm"] {
+        if !run::exists(program) {
+            fail!("no {program} here");
+        }
+    }
+    let folder = folder("node")?;
+    let source = run::root().join(FOLDER).join("node");
+    let manifest = folder.join("package.json");
+    fs::copy(source.join("package.json"), &manifest)
+        .context(manifest.display())?;
+    run::read(
+        run::command("npm")
+            .args(["install", "--no-audit", "--no-fund", "--silent"])
+            .current_dir(&folder),
+    )?;
+    let runner = source.join("runner.js");
+    Ok(Program::new("node", &[&runner, workloads, &folder]))
+}
+
+fn go(workloads: &Path) -> Result<Program> {
+    if !run::exists("go") {
+        fail!("no go here");
+    }
+    let folder = folder("go")?;
+    for name in ["go.mod", "runner.go"] {
+        let from = run::root().join(FOLDER).join("go").join(name);
+        fs::copy(&from, folder.join(name)).context(from.display())?;
+    }
+    // Fetches the modules, and writes what they sum up to.
+    for arguments in [&["mod", "tidy"][..], &["build", "-o", "runner", "."]] {
+        run::read(run::command("go").args(arguments).current_dir(&folder))?;
+    }
+    Ok(Program::new(folder.join("runner"), &[workloads]))
+}
