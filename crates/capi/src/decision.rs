@@ -6,7 +6,7 @@ use libcors_policy::{HeaderName, Policy, Vary, merge_vary};
 
 use crate::{
     ffi::{self, Buffer, CLines, CRequest, guard},
-    image::{template, write_closed},
+    image::{Compiled, template, write_closed},
     policies::policy_of,
     status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
@@ -93,13 +93,53 @@ unsafe extern "C" fn decide_soon(
         if ffi::is_of_this_version(decision)
             && let Some(own) = policy_of(policy)
             && let Some(request) = ffi::usual_request(request)
-            && let Some(usual) = own.policy.find_usual(request)
         {
-            own.write_usual(decision, usual);
+            match own.policy.find_usual(request) {
+                Some(usual) => own.write_usual(decision, usual),
+                None => return decide_unusual(own, request, decision),
+            }
             return CORS_OK;
         }
         decide_any(policy, request, decision)
     }
+}
+
+/// Decides a request that is not bad, but not usual either.
+///
+/// # Safety
+///
+/// As for [`Compiled::write`].
+#[inline(never)]
+unsafe extern "C" fn decide_unusual(
+    own: &Compiled,
+    request: CRequest<'_>,
+    decision: *mut cors_decision,
+) -> i32 {
+    let decide = || {
+        panic_on_demand(request);
+        // SAFETY: the caller promises it.
+        unsafe { own.write(decision, &own.policy.decide_unusual(request)) };
+        CORS_OK
+    };
+    let status = guard(|| CORS_ERR_INTERNAL, decide);
+    if status != CORS_OK {
+        // SAFETY: as above.
+        unsafe { close(decision, request.as_ptr()) };
+    }
+    status
+}
+
+/// Panics if a test asks for it.
+#[inline(always)]
+fn panic_on_demand(request: CRequest<'_>) {
+    #[cfg(feature = "test-panic")]
+    {
+        use libcors_policy::{Ask as _, Lines as _};
+        if request.origin().line(0) == b"https://panic.example" {
+            panic!("asked for by a test");
+        }
+    }
+    let _ = request;
 }
 
 /// [`cors_decide`] for all requests.
@@ -121,13 +161,7 @@ unsafe extern "C" fn decide_any(
         // SAFETY: the caller promises it.
         let (policy, request) =
             unsafe { (policy_of(policy), ffi::request(request)?) };
-        #[cfg(feature = "test-panic")]
-        {
-            use libcors_policy::{Ask as _, Lines as _};
-            if request.origin().line(0) == b"https://panic.example" {
-                panic!("asked for by a test");
-            }
-        }
+        panic_on_demand(request);
         // SAFETY: `prepare_output` found the decision large enough.
         unsafe {
             match policy {

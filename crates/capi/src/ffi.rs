@@ -141,6 +141,7 @@ fn is_bad_field(field: cors_lines) -> bool {
 /// A request whose strings and lines are not bad. It is read where it lies, so
 /// that nothing is copied that a decision does not ask for.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(crate) struct CRequest<'a>(&'a cors_request);
 
 macro_rules! fields {
@@ -241,6 +242,10 @@ pub(crate) unsafe fn salvage(
 }
 
 impl<'a> CRequest<'a> {
+    pub(crate) fn as_ptr(self) -> *const cors_request {
+        self.0
+    }
+
     /// A request that [`salvage`] returned.
     pub(crate) fn salvaged(good: &'a cors_request) -> CRequest<'a> {
         CRequest(good)

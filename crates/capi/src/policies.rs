@@ -6,7 +6,8 @@ use core::{
 };
 use std::{collections::HashMap, ffi::CString, path::Path, sync::Arc};
 
-use libcors_config::{Format, NamedPolicy, Outcome, Policies};
+use libcors_config::{Format, Outcome};
+use libcors_policy::Policy;
 
 use crate::{
     diagnostics::Problems,
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn cors_policies_parse(
             (ffi::bytes(text, text_len)?, ffi::bytes(source, source_len)?)
         };
         let source = String::from_utf8_lossy(source);
-        Ok(libcors_config::parse(text, &source, to_format(format)?))
+        Ok(libcors_config::compile(text, &source, to_format(format)?))
     };
     // SAFETY: the header asks for places to write to.
     unsafe { compile(policies, diagnostics, parse) }
@@ -87,7 +88,7 @@ pub unsafe extern "C" fn cors_policies_load(
         let path = unsafe { ffi::bytes(path, path_len)? };
         let path = str::from_utf8(path).map_err(|_| CORS_ERR_ARGUMENT)?;
         let format = to_format(format)?;
-        Ok(libcors_config::load(Path::new(path), None, format))
+        Ok(libcors_config::load_compiled(Path::new(path), None, format))
     };
     // SAFETY: the header asks for places to write to.
     unsafe { compile(policies, diagnostics, load) }
@@ -108,7 +109,7 @@ fn to_format(format: u32) -> Result<Format, i32> {
 unsafe fn compile(
     policies: *mut *const cors_policies,
     diagnostics: *mut *mut cors_diagnostics,
-    outcome: impl FnOnce() -> Result<Outcome, i32>,
+    outcome: impl FnOnce() -> Result<Outcome<Vec<(String, Policy)>>, i32>,
 ) -> i32 {
     // SAFETY: the caller promises it.
     unsafe {
@@ -148,21 +149,23 @@ unsafe fn compile(
 }
 
 impl Document {
-    fn new(policies: Policies) -> Document {
-        // No name has a NUL.
-        let names: Box<[CString]> = policies
-            .iter()
-            .map(|policy| CString::new(policy.name()).unwrap_or_default())
-            .collect();
-        let list = policies.into_iter().map(NamedPolicy::into_policy);
+    fn new(policies: Vec<(String, Policy)>) -> Document {
+        let (names, list): (Vec<CString>, Vec<Compiled>) = policies
+            .into_iter()
+            .map(|(name, policy)| {
+                // No name has a NUL.
+                let name = CString::new(name).unwrap_or_default();
+                (name, Compiled::new(policy))
+            })
+            .unzip();
         Document {
-            list: list.map(Compiled::new).collect(),
+            list: list.into_boxed_slice(),
             index: names
                 .iter()
                 .map(|name| name.to_bytes().into())
                 .zip(0..)
                 .collect(),
-            names,
+            names: names.into_boxed_slice(),
         }
     }
 }

@@ -23,10 +23,7 @@ pub struct Code {
 impl Code {
     /// How bad it is.
     pub fn severity(&self) -> Severity {
-        match self.id.starts_with('E') {
-            true => Severity::Error,
-            false => Severity::Warning,
-        }
+        Id(self.id).severity()
     }
 }
 
@@ -40,6 +37,22 @@ pub enum Example {
     Made(&'static str, fn() -> Vec<u8>),
     /// What is not about the document but about its file.
     File(&'static str),
+    /// This text, in a library that was built without a feature.
+    Without(&'static str, &'static str),
+}
+
+/// What names a code where a problem is found. A library that never lists the
+/// codes goes without their texts.
+#[derive(Debug)]
+pub(crate) struct Id(pub(crate) &'static str);
+
+impl Id {
+    pub(crate) fn severity(&self) -> Severity {
+        match self.0.starts_with('E') {
+            true => Severity::Error,
+            false => Severity::Warning,
+        }
+    }
 }
 
 /// Defines the codes, and the list of them.
@@ -48,19 +61,19 @@ macro_rules! codes {
         $explanation:literal;
         fails: $fails:expr;
         passes: $passes:expr;)*) => {
-        $(pub(crate) static $name: Code = Code {
-            id: $id,
+        $(pub(crate) static $name: Id = Id($id);)*
+
+        static ALL: &[&Code] = &[$(&Code {
+            id: $name.0,
             title: $title,
             explanation: $explanation,
             fails: $fails,
             passes: $passes,
-        };)*
-
-        static ALL: &[&Code] = &[$(&$name),*];
+        }),*];
     };
 }
 
-use Example::{File, Made, Text};
+use Example::{File, Made, Text, Without};
 
 codes! {
     UNREADABLE = "E0101", "The file cannot be read":
@@ -215,7 +228,9 @@ codes! {
 
     ORIGIN_PUNYCODE = "E0212", "The host of an origin is invalid Punycode":
         "A label that starts with `xn--` stands for a Unicode name. Browsers refuse a URL \
-         with one that stands for none, so no page has this origin.";
+         with one that stands for none, so no page has this origin. (A library that was built \
+         without the feature `idna` does not find it, and lets the entry stand, which allows \
+         nobody.)";
     fails: Text("[policy.api]\nallow_origins = [\"https://xn--bcher-kv.example\"]\n");
     passes: Text("[policy.api]\nallow_origins = [\"https://xn--bcher-kva.example\"]\n");
 
@@ -265,6 +280,15 @@ codes! {
         "The message says why.";
     fails: Text("[policy.api]\nallow_origins = [{ regex = '(' }]\n");
     passes: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com' }]\n");
+
+    REGEX_ABSENT = "E0220", "Regular expressions are not built in":
+        "This library was built without the feature `regex`, so it can run no expression. Write \
+         the origins out, or use a library that has the feature, as libcors is shipped.";
+    fails: Without(
+        "regex",
+        "[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com' }]\n"
+    );
+    passes: Text("[policy.api]\nallow_origins = [\"https://app.example.com\"]\n");
 
     METHOD = "E0301", "A method is no method":
         "A method is made of letters, digits and a few signs, without white space. Several \
@@ -452,6 +476,22 @@ codes! {
     fails: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com/' }]\n");
     passes: Text("[policy.api]\nallow_origins = [{ regex = 'https://app\\.example\\.com' }]\n");
 
+    SUFFIX_UNKNOWN = "W0205", "It is not known who gets names under a wildcard":
+        "This library was built without the feature `public-suffixes`, so it does not know that \
+         anyone can get a name under `co.uk` or `github.io`, and lets `https://*.github.io` \
+         pass. It still refuses a wildcard right under a name without a dot, such as `com` \
+         (E0504). Have the document checked by the command `cors`, which knows the list. Only \
+         the first such entry of a list is shown. The flag `public_suffix` says that it is \
+         fine.";
+    fails: Without(
+        "public-suffixes",
+        "[policy.api]\nallow_origins = [\"https://*.example.com\"]\n"
+    );
+    passes: Text(
+        "[policy.api]\n\
+         allow_origins = [\"https://a.example.com\", \"https://b.example.com\"]\n"
+    );
+
     METHOD_NEEDLESS = "W0301", "A method is listed without need":
         "GET, HEAD and POST are always allowed, and OPTIONS is what browsers themselves send \
          to ask; pages hardly ever do.";
@@ -579,6 +619,11 @@ fn example(page: &mut String, lead: &str, example: Example) {
             let format = if text.starts_with('{') { "json" } else { "toml" };
             write!(page, "\n{lead}\n\n```{format}\n{text}```\n")
         }
+        Without(feature, text) => write!(
+            page,
+            "\nA library that was built without `{feature}` finds it in this \
+             document:\n\n```toml\n{text}```\n"
+        ),
         Made(what, _) | File(what) => write!(page, "\n{lead} {what}.\n"),
     };
 }

@@ -3,11 +3,9 @@
 use std::collections::hash_map::Entry;
 
 use foldhash::{HashMap, HashMapExt};
-use libcors_policy::{
-    HostPattern, OriginPattern, Policy, PortPattern, Request, TuplePattern,
-};
+use libcors_policy::{HostPattern, Policy, PortPattern, Request, TuplePattern};
 
-use crate::{layer::Item, origins::Origin, regex::Shared};
+use crate::{layer::Item, origins::Origin};
 
 /// An entry that does nothing, by its place among those that were asked about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -26,15 +24,15 @@ const MAX_LOOKUPS: usize = 30_000_000;
 ///
 /// No entry is compared with every other: the engine itself is asked which
 /// pattern covers an origin, and a pattern is looked for by what could cover it.
-pub(crate) fn find(items: &[Item<Origin>]) -> Vec<Covered> {
+pub(crate) fn find(items: &[Item<Origin<'_>>]) -> Vec<Covered> {
     let mut found = Vec::new();
     let mut first: HashMap<&str, usize> = HashMap::with_capacity(items.len());
     let mut expressions: HashMap<&str, usize> = HashMap::new();
     let mut unique = Vec::with_capacity(items.len());
     for (at, item) in items.iter().enumerate() {
         let seen = match &item.value {
-            Origin::Pattern(pattern) => first.entry(pattern.as_str()),
             Origin::Expression { text, .. } => expressions.entry(text),
+            plain => first.entry(plain.as_str()),
         };
         match seen {
             Entry::Vacant(slot) => {
@@ -47,13 +45,12 @@ pub(crate) fn find(items: &[Item<Origin>]) -> Vec<Covered> {
         }
     }
 
-    let tuple = |at: usize| items.get(at).and_then(|item| item.value.tuple());
-    let (exact, wild): (Vec<usize>, Vec<usize>) = unique
-        .iter()
-        .copied()
-        .partition(|&at| tuple(at).is_none_or(TuplePattern::is_exact));
+    let wildcard =
+        |at: usize| items.get(at).and_then(|item| item.value.wildcard());
+    let (wild, exact): (Vec<usize>, Vec<usize>) =
+        unique.into_iter().partition(|&at| wildcard(at).is_some());
     let patterns = Patterns::new(wild.iter().filter_map(|&at| {
-        let pattern = tuple(at)?;
+        let pattern = wildcard(at)?;
         Some((at, pattern))
     }));
     let lookups = items.len().saturating_mul(patterns.shapes.len().max(1));
@@ -61,18 +58,18 @@ pub(crate) fn find(items: &[Item<Origin>]) -> Vec<Covered> {
         return found;
     }
     for &at in &wild {
-        if let Some(by) = tuple(at).and_then(|p| patterns.covering(p)) {
+        if let Some(by) = wildcard(at).and_then(|p| patterns.covering(p)) {
             found.push(Covered { item: at, by, equal: false });
         }
     }
     covered_origins(items, &exact, &wild, &mut found);
-    found.sort_by_key(|covered| covered.item);
+    found.sort_unstable_by_key(|covered| covered.item);
     found
 }
 
 /// Finds the exact origins that a pattern or an expression covers.
 fn covered_origins(
-    items: &[Item<Origin>],
+    items: &[Item<Origin<'_>>],
     exact: &[usize],
     wild: &[usize],
     found: &mut Vec<Covered>,
@@ -90,8 +87,7 @@ fn covered_origins(
         if let Some(Origin::Expression { compiled, .. }) =
             items.get(at).map(|i| &i.value)
         {
-            let shared = Shared(compiled.clone());
-            builder = builder.allow_expression(Box::new(shared));
+            builder = builder.allow_expression(Box::new(compiled.clone()));
             rules.push(at);
         }
     }
@@ -100,12 +96,11 @@ fn covered_origins(
     }
     let Ok(policy) = builder.build() else { return };
     for &at in exact {
-        let Some(Origin::Pattern(OriginPattern::Tuple(tuple))) =
-            items.get(at).map(|i| &i.value)
+        let Some(Origin::Exact(origin)) = items.get(at).map(|i| &i.value)
         else {
             continue;
         };
-        let lines = [tuple.as_str().as_bytes()];
+        let lines = [origin.as_str().as_bytes()];
         let mut request = Request::new(b"GET");
         request.origin = &lines;
         let rule = policy.decide(&request).rule();
@@ -268,13 +263,17 @@ fn key(pattern: &TuplePattern) -> Key<'_> {
 
 #[cfg(test)]
 mod tests {
+    use libcors_policy::{ExactOrigin, OriginPattern};
+
     use super::*;
     use crate::source::Span;
 
-    fn items(texts: &[&str]) -> Vec<Item<Origin>> {
-        let item = |(index, text): (usize, &&str)| {
-            let pattern = OriginPattern::parse(text).unwrap();
-            let value = Origin::Pattern(pattern);
+    fn items<'t>(texts: &[&'t str]) -> Vec<Item<Origin<'t>>> {
+        let item = |(index, text): (usize, &&'t str)| {
+            let value = match ExactOrigin::parse(text) {
+                Some(origin) => Origin::Exact(origin),
+                None => Origin::Pattern(OriginPattern::parse(text).unwrap()),
+            };
             Item { span: Span::START, index, value }
         };
         texts.iter().enumerate().map(item).collect()

@@ -5,7 +5,7 @@ use std::fmt;
 use foldhash::{HashMap, HashSet};
 
 use crate::{
-    codes::{self, Code},
+    codes::{self, Id},
     regex,
     source::{Span, escape, positions},
 };
@@ -208,7 +208,7 @@ pub(crate) struct Sink {
 /// The problems of one severity.
 #[derive(Debug, Default)]
 struct Tally {
-    listed: Vec<(&'static Code, Span, Report)>,
+    listed: Vec<(&'static Id, Span, Report)>,
     /// Where the listed one of a code and place is, if it may come again.
     known: HashMap<(&'static str, u32), usize>,
     /// Those that may come again, and are no longer listed.
@@ -220,7 +220,7 @@ impl Sink {
     /// Adds a problem. What is said about it is only made up if there is room.
     pub(crate) fn add(
         &mut self,
-        code: &'static Code,
+        code: &'static Id,
         span: Span,
         report: impl FnOnce() -> Report,
     ) {
@@ -236,12 +236,12 @@ impl Sink {
     /// the defaults. It is listed once, and relates to each of them.
     pub(crate) fn add_shared(
         &mut self,
-        code: &'static Code,
+        code: &'static Id,
         span: Span,
         report: impl FnOnce() -> Report,
     ) {
         let tally = self.tally(code);
-        let key = (code.id, span.start);
+        let key = (code.0, span.start);
         if let Some(&at) = tally.known.get(&key) {
             if let Some((_, _, known)) = tally.listed.get_mut(at)
                 && known.related.len() < MAX_RELATED
@@ -265,7 +265,7 @@ impl Sink {
         !self.errors.listed.is_empty()
     }
 
-    fn tally(&mut self, code: &'static Code) -> &mut Tally {
+    fn tally(&mut self, code: &'static Id) -> &mut Tally {
         match code.severity() {
             Severity::Error => &mut self.errors,
             Severity::Warning => &mut self.warnings,
@@ -320,11 +320,11 @@ impl Sink {
                 message: escape(&note.message),
             }
         };
-        let diagnostic = |(code, span, report): (&Code, Span, Report)| {
+        let diagnostic = |(code, span, report): (&Id, Span, Report)| {
             let at = position(span);
             Diagnostic {
                 severity: code.severity(),
-                code: code.id,
+                code: code.0,
                 source: source.clone(),
                 line: at.line,
                 column: at.column,

@@ -1,13 +1,15 @@
 //! The tables of a document, and the policies that come out of them.
 
+use libcors_policy::Policy;
+
 use crate::{
     codes,
     diagnostic::{Report, Sink},
     effective::Effective,
     keys::{self, KEYS, SECTIONS},
     layer::{Layer, Scope},
-    outcome::{NamedPolicy, Policies},
     source::{Span, excerpt, quote},
+    spec::PolicySpec,
     tree::{Entry, Form, Kind, Table, Value},
 };
 
@@ -16,11 +18,12 @@ use crate::{
 const MAX_ENTRIES: usize = 5_000_000;
 
 /// Checks a document, and compiles its policies if there is no error.
-pub(crate) fn check(
+pub(crate) fn check<P>(
     root: Value<'_>,
     text: &str,
     sink: &mut Sink,
-) -> Option<Policies> {
+    make: Make<P>,
+) -> Option<Vec<P>> {
     let Kind::Table(root_table) = root.kind else {
         if !matches!(root.kind, Kind::Broken) {
             let found = root.kind.name();
@@ -34,18 +37,22 @@ pub(crate) fn check(
     let sections = Sections::read(&root_table, text, sink);
     // What was read holds no part of the tree, which may be large.
     drop(root_table);
-    sections.compile(sink)
+    sections.compile(sink, make)
 }
+
+/// Makes something of a policy: its name, what decides, and what it says, of
+/// which the origins are yet to be filled in.
+pub(crate) type Make<P> = fn(&str, Policy, PolicySpec, &Effective<'_>) -> P;
 
 /// What the tables of a document say.
 #[derive(Default)]
-struct Sections {
-    defaults: Option<Layer>,
-    policies: Vec<(String, Layer)>,
+struct Sections<'t> {
+    defaults: Option<Layer<'t>>,
+    policies: Vec<(String, Layer<'t>)>,
 }
 
-impl Sections {
-    fn read(root: &Table<'_>, text: &str, sink: &mut Sink) -> Sections {
+impl<'t> Sections<'t> {
+    fn read(root: &Table<'t>, text: &str, sink: &mut Sink) -> Sections<'t> {
         let mut sections = Sections::default();
         let mut missing = true;
         for entry in &root.entries {
@@ -72,7 +79,7 @@ impl Sections {
 
     fn read_defaults(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &Entry<'t>,
         text: &str,
         sink: &mut Sink,
     ) {
@@ -85,7 +92,7 @@ impl Sections {
 
     fn read_policies(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &Entry<'t>,
         text: &str,
         sink: &mut Sink,
     ) {
@@ -129,7 +136,7 @@ impl Sections {
 
     fn read_policy(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &Entry<'t>,
         name: String,
         text: &str,
         sink: &mut Sink,
@@ -142,7 +149,7 @@ impl Sections {
     }
 
     /// Judges what only the defaults and a policy together say.
-    fn compile(self, sink: &mut Sink) -> Option<Policies> {
+    fn compile<P>(self, sink: &mut Sink, make: Make<P>) -> Option<Vec<P>> {
         let defaults = self.defaults.as_ref();
         let mut total = 0_usize;
         for (_, layer) in &self.policies {
@@ -171,7 +178,7 @@ impl Sections {
             let effective = Effective::new(layer, defaults);
             match effective.compile() {
                 Ok((policy, spec)) => {
-                    list.push(NamedPolicy::new(name, policy, spec));
+                    list.push(make(name, policy, spec, &effective));
                 }
                 // What the engine refuses was refused above, so this is about
                 // sizes; and if it is not, a policy must not be used.
@@ -184,7 +191,7 @@ impl Sections {
                 }
             }
         }
-        (!list.is_empty()).then(|| Policies::new(list))
+        (!list.is_empty()).then_some(list)
     }
 }
 

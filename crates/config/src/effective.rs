@@ -7,29 +7,29 @@ use libcors_policy::{
 };
 
 use crate::{
-    codes::{self, Code},
+    codes::{self, Id},
     diagnostic::{Report, Sink},
     layer::{Field, Item, Layer, List},
     origins::{Origin, secure_form},
-    regex::{Shared, Unbounded},
+    regex::Unbounded,
     source::{Span, quote},
     spec::{
         Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
         UpstreamHeaders,
     },
-    suffix,
+    suffix::{self, Under},
 };
 
 /// A policy, and the defaults that it starts from.
 #[derive(Clone, Copy)]
 pub(crate) struct Effective<'l> {
-    policy: &'l Layer,
-    defaults: Option<&'l Layer>,
+    policy: &'l Layer<'l>,
+    defaults: Option<&'l Layer<'l>>,
 }
 
 /// The value of a key, and the table that it stands in.
 struct Given<'l, T> {
-    layer: &'l Layer,
+    layer: &'l Layer<'l>,
     field: &'l Field<T>,
 }
 
@@ -41,8 +41,8 @@ impl<'l, T> Given<'l, Vec<Item<T>>> {
 
 impl<'l> Effective<'l> {
     pub(crate) fn new(
-        policy: &'l Layer,
-        defaults: Option<&'l Layer>,
+        policy: &'l Layer<'l>,
+        defaults: Option<&'l Layer<'l>>,
     ) -> Effective<'l> {
         Effective { policy, defaults }
     }
@@ -50,7 +50,7 @@ impl<'l> Effective<'l> {
     /// The value of a key: the policy's, else that of the defaults.
     fn given<T>(
         &self,
-        key: fn(&Layer) -> &Option<Field<T>>,
+        key: fn(&'l Layer<'l>) -> &'l Option<Field<T>>,
     ) -> Option<Given<'l, T>> {
         let layers = [Some(self.policy), self.defaults];
         layers.into_iter().flatten().find_map(|layer| {
@@ -59,18 +59,18 @@ impl<'l> Effective<'l> {
         })
     }
 
-    fn list<T>(&self, key: fn(&Layer) -> &List<T>) -> &'l [Item<T>] {
+    fn list<T>(&self, key: fn(&'l Layer<'l>) -> &'l List<T>) -> &'l [Item<T>] {
         self.given(key).map_or(&[], |given| given.items())
     }
 
     fn value<T: Copy>(
         &self,
-        key: fn(&Layer) -> &Option<Field<Option<T>>>,
+        key: fn(&'l Layer<'l>) -> &'l Option<Field<Option<T>>>,
     ) -> Option<T> {
         self.given(key).and_then(|given| given.field.value)
     }
 
-    fn yes(&self, key: fn(&Layer) -> &Option<Field<bool>>) -> bool {
+    fn yes(&self, key: fn(&'l Layer<'l>) -> &'l Option<Field<bool>>) -> bool {
         self.given(key).is_some_and(|given| given.field.value)
     }
 
@@ -92,9 +92,9 @@ impl<'l> Effective<'l> {
         Check { effective: *self, needed: HashSet::new(), sink }.run();
     }
 
-    /// The engine's policy, and what it says.
+    /// The engine's policy, and what it says but for its origins.
     pub(crate) fn compile(&self) -> Result<(Policy, PolicySpec), BuildError> {
-        let spec = self.spec();
+        let spec = self.settings();
         let mut builder = Policy::builder()
             .allow_credentials(spec.allow_credentials)
             .reflect_null(self.flag(Flag::NullOrigin))
@@ -109,12 +109,12 @@ impl<'l> Effective<'l> {
             .mode(spec.mode.into());
         for item in self.list(|l| &l.origins) {
             builder = match &item.value {
+                Origin::Exact(origin) => builder.allow_exact_origin(origin),
                 Origin::Pattern(pattern) => {
                     builder.allow_origin(pattern.clone())
                 }
                 Origin::Expression { compiled, .. } => {
-                    let shared = Shared(compiled.clone());
-                    builder.allow_expression(Box::new(shared))
+                    builder.allow_expression(Box::new(compiled.clone()))
                 }
             };
         }
@@ -136,19 +136,25 @@ impl<'l> Effective<'l> {
         Ok((builder.build()?, spec))
     }
 
-    fn spec(&self) -> PolicySpec {
+    /// The list of allowed origins.
+    pub(crate) fn origins(&self) -> Vec<OriginEntry> {
+        let origins = self.list(|l| &l.origins).iter();
+        origins
+            .map(|item| match &item.value {
+                Origin::Expression { text, .. } => {
+                    OriginEntry::Regex { regex: text.clone() }
+                }
+                plain => OriginEntry::Plain(plain.as_str().to_owned()),
+            })
+            .collect()
+    }
+
+    /// What the policy says but for its origins.
+    fn settings(&self) -> PolicySpec {
         let usual = PolicySpec::default();
         let names = |key| unique(self.list(key));
-        let origins = self.list(|l| &l.origins).iter();
         PolicySpec {
-            allow_origins: origins
-                .map(|item| match &item.value {
-                    Origin::Pattern(pattern) => pattern.into(),
-                    Origin::Expression { text, .. } => {
-                        OriginEntry::Regex { regex: text.clone() }
-                    }
-                })
-                .collect(),
+            allow_origins: Vec::new(),
             allow_methods: names(|l| &l.methods),
             allow_headers: names(|l| &l.headers),
             expose_headers: names(|l| &l.exposed),
@@ -227,13 +233,18 @@ impl<'l> Check<'l, '_> {
 
     fn origins(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
         credentials: Option<&Given<'l, bool>>,
     ) {
         let items = origins.items();
-        let https = items.iter().find(|item| {
-            item.value.tuple().is_some_and(|t| t.scheme() == "https")
-        });
+        let https = items.iter().find(|item| item.value.has_scheme("https"));
+        let insecure = |check: &mut Self, item| match credentials {
+            Some(credentials) => {
+                check.insecure(origins, item, None, credentials);
+            }
+            None => check.plain_http(origins, item, https),
+        };
+        let mut unknown = None;
         for item in items {
             match &item.value {
                 Origin::Pattern(OriginPattern::Any) => {
@@ -243,29 +254,41 @@ impl<'l> Check<'l, '_> {
                     self.null(origins, item, credentials.is_some());
                 }
                 Origin::Pattern(OriginPattern::Tuple(tuple)) => {
-                    self.suffix(origins, item, tuple);
-                    if !is_insecure(tuple) {
-                        continue;
-                    }
-                    match credentials {
-                        Some(credentials) => {
-                            self.insecure(origins, item, None, credentials);
+                    match suffix::under(tuple) {
+                        Under::Owned => {}
+                        Under::Public(name) => {
+                            self.suffix(origins, item, tuple, name);
                         }
-                        None => self.plain_http(origins, item, https),
+                        Under::Unknown(name) => {
+                            unknown.get_or_insert((item, name));
+                        }
+                    }
+                    if is_insecure(tuple) {
+                        insecure(self, item);
+                    }
+                }
+                Origin::Exact(_) => {
+                    if INSECURE.iter().any(|s| item.value.has_scheme(s))
+                        && item.value.tuple().is_some_and(|t| is_insecure(&t))
+                    {
+                        insecure(self, item);
                     }
                 }
                 Origin::Expression { text, compiled } => {
-                    if let Some(unbounded) = &compiled.unbounded {
+                    if let Some(unbounded) = compiled.unbounded() {
                         self.unbounded(origins, item, text, unbounded);
                     }
                     if let (Some(example), Some(credentials)) =
-                        (&compiled.insecure, credentials)
+                        (compiled.insecure(), credentials)
                     {
-                        let example = Some(example.as_str());
+                        let example = Some(example);
                         self.insecure(origins, item, example, credentials);
                     }
                 }
             }
+        }
+        if let Some((item, name)) = unknown {
+            self.unknown_suffix(origins, item, name);
         }
     }
 
@@ -273,7 +296,7 @@ impl<'l> Check<'l, '_> {
     fn danger(
         &mut self,
         flag: Flag,
-        code: &'static Code,
+        code: &'static Id,
         span: Span,
         layer: &Layer,
         report: impl FnOnce() -> Report,
@@ -299,8 +322,8 @@ impl<'l> Check<'l, '_> {
 
     fn any(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
         credentials: Option<&Given<'l, bool>>,
     ) {
         let Some(credentials) = credentials else { return };
@@ -328,8 +351,8 @@ impl<'l> Check<'l, '_> {
 
     fn null(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
         credentials: bool,
     ) {
         if credentials {
@@ -349,11 +372,11 @@ impl<'l> Check<'l, '_> {
 
     fn suffix(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
         tuple: &TuplePattern,
+        name: &str,
     ) {
-        let Some(name) = suffix::exposed(tuple) else { return };
         let flag = Flag::PublicSuffix;
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::PUBLIC_SUFFIX;
@@ -382,10 +405,33 @@ impl<'l> Check<'l, '_> {
         });
     }
 
+    /// Warns that nothing is known of the name that a wildcard stands under.
+    fn unknown_suffix(
+        &mut self,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
+        name: &str,
+    ) {
+        let flag = Flag::PublicSuffix;
+        let path = origins.layer.at("allow_origins", Some(item.index));
+        let code = &codes::SUFFIX_UNKNOWN;
+        self.danger(flag, code, item.span, origins.layer, || {
+            let message = format!(
+                "{} lets in strangers if {} is a public suffix, and this \
+                 library was built without the list of them",
+                quote(item.value.as_str()),
+                quote(name)
+            );
+            let hint =
+                format!("let `cors check` look at it, or {}", add_flag(flag));
+            Report::new(path, message).hint(Some(hint))
+        });
+    }
+
     fn insecure(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
         example: Option<&str>,
         credentials: &Given<'l, bool>,
     ) {
@@ -394,7 +440,7 @@ impl<'l> Check<'l, '_> {
         let code = &codes::INSECURE_ORIGIN;
         self.danger(flag, code, item.span, origins.layer, || {
             let text = item.value.as_str();
-            let secure = item.value.tuple().and_then(secure_form);
+            let secure = item.value.tuple().and_then(|t| secure_form(&t));
             let which = match example {
                 Some(example) => {
                     format!("{} admits {}", quote(text), quote(example))
@@ -421,17 +467,21 @@ impl<'l> Check<'l, '_> {
 
     fn unbounded(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
         text: &str,
-        Unbounded { origin, why }: &Unbounded,
+        unbounded: &Unbounded,
     ) {
         let flag = Flag::UnboundedRegex;
         let path = origins.layer.at("allow_origins", Some(item.index));
         let code = &codes::UNBOUNDED_REGEX;
         self.danger(flag, code, item.span, origins.layer, || {
-            let message =
-                format!("{} lets in {}, {why}", quote(text), quote(origin));
+            let message = format!(
+                "{} lets in {}, {}",
+                quote(text),
+                quote(unbounded.origin()),
+                unbounded.why()
+            );
             let hint = format!(
                 "write out the domains, with `\\.` for each dot, or {}",
                 add_flag(flag)
@@ -442,9 +492,9 @@ impl<'l> Check<'l, '_> {
 
     fn plain_http(
         &mut self,
-        origins: &Given<'l, Vec<Item<Origin>>>,
-        item: &Item<Origin>,
-        https: Option<&Item<Origin>>,
+        origins: &Given<'l, Vec<Item<Origin<'l>>>>,
+        item: &Item<Origin<'l>>,
+        https: Option<&Item<Origin<'l>>>,
     ) {
         let Some(https) = https else { return };
         let path = origins.layer.at("allow_origins", Some(item.index));
@@ -455,7 +505,7 @@ impl<'l> Check<'l, '_> {
                  altered on their way",
                 quote(item.value.as_str())
             );
-            let secure = item.value.tuple().and_then(secure_form);
+            let secure = item.value.tuple().and_then(|t| secure_form(&t));
             Report::new(path, message)
                 .hint(secure.map(|secure| format!("write \"{secure}\"")))
                 .related(https.span, https_path, "this is https")
@@ -572,10 +622,13 @@ fn add_flag(flag: Flag) -> String {
     format!("add \"{}\" to dangerously_allow", flag.as_str())
 }
 
+/// The schemes whose pages can be altered on their way.
+const INSECURE: [&str; 2] = ["http", "ftp"];
+
 /// Whether pages of these origins can be altered on their way: neither https, nor
 /// on the user's own machine, nor an app's own scheme.
 fn is_insecure(tuple: &TuplePattern) -> bool {
-    if !matches!(tuple.scheme(), "http" | "ftp") {
+    if !INSECURE.contains(&tuple.scheme()) {
         return false;
     }
     let name = match tuple.host() {

@@ -37,12 +37,12 @@ pub(crate) type List<T> = Option<Field<Vec<Item<T>>>>;
 
 /// What a table says.
 #[derive(Debug, Default)]
-pub(crate) struct Layer {
+pub(crate) struct Layer<'t> {
     /// The path of the table, such as `policy.api`.
     pub(crate) path: String,
     /// The name in the table's header.
     pub(crate) span: Span,
-    pub(crate) origins: List<Origin>,
+    pub(crate) origins: List<Origin<'t>>,
     pub(crate) methods: List<String>,
     pub(crate) headers: List<String>,
     pub(crate) exposed: List<String>,
@@ -67,16 +67,16 @@ pub(crate) enum Scope {
     Defaults,
 }
 
-impl Layer {
+impl<'t> Layer<'t> {
     /// Reads a table, and reports all that is wrong with its keys and values.
     pub(crate) fn read(
-        table: &Table<'_>,
+        table: &Table<'t>,
         span: Span,
         path: String,
         scope: Scope,
         text: &str,
         sink: &mut Sink,
-    ) -> Layer {
+    ) -> Layer<'t> {
         let mut layer = Layer { path, span, ..Layer::default() };
         for entry in &table.entries {
             layer.read_entry(entry, scope, text, sink);
@@ -86,7 +86,7 @@ impl Layer {
 
     fn read_entry(
         &mut self,
-        entry: &Entry<'_>,
+        entry: &Entry<'t>,
         scope: Scope,
         text: &str,
         sink: &mut Sink,
@@ -159,7 +159,7 @@ pub(crate) struct Reader<'r, 't> {
     pub(crate) sink: &'r mut Sink,
 }
 
-impl<'r> Reader<'r, '_> {
+impl<'r, 't> Reader<'r, 't> {
     /// The path of the value, or of an element of it.
     pub(crate) fn at(&self, index: Option<usize>) -> String {
         path_of(self.path, &self.entry.key, index)
@@ -314,7 +314,7 @@ impl<'r> Reader<'r, '_> {
     }
 
     /// The elements of a list; whether all of the value could be used.
-    fn elements(&mut self, of: &str) -> (&'r [Value<'r>], bool) {
+    fn elements(&mut self, of: &str) -> (&'r [Value<'t>], bool) {
         let value = &self.entry.value;
         match &value.kind {
             Kind::Array(values) => (values, true),
@@ -387,7 +387,7 @@ impl<'r> Reader<'r, '_> {
         self.field(items, whole)
     }
 
-    fn origins(&mut self) -> Field<Vec<Item<Origin>>> {
+    fn origins(&mut self) -> Field<Vec<Item<Origin<'t>>>> {
         let (values, mut whole) = self.elements("origins");
         let mut items = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {

@@ -63,6 +63,7 @@ mod coverage;
 mod diagnostic;
 mod document;
 mod effective;
+mod idn;
 mod json;
 mod keys;
 mod layer;
@@ -70,6 +71,7 @@ mod lists;
 mod mend;
 mod origins;
 mod outcome;
+#[cfg_attr(not(feature = "regex"), path = "no_regex.rs")]
 mod regex;
 #[cfg(feature = "schema")]
 mod schema;
@@ -84,7 +86,10 @@ pub use crate::schema::schema;
 pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},
     lists::is_forbidden_request_header,
-    outcome::{Format, MAX_LEN, NamedPolicy, Outcome, Policies, load, parse},
+    outcome::{
+        Format, MAX_LEN, NamedPolicy, Outcome, Policies, compile, load,
+        load_compiled, parse,
+    },
     spec::{
         Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
         UpstreamHeaders,

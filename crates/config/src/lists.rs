@@ -4,7 +4,7 @@ use foldhash::{HashMap, HashMapExt};
 use libcors_policy::is_token;
 
 use crate::{
-    codes::{self, Code},
+    codes::{self, Id},
     diagnostic::{Report, Sink},
     layer::{Item, Reader},
     source::{Span, excerpt, quote},
@@ -112,7 +112,7 @@ pub(crate) fn check(
     path: impl Fn() -> String,
     sink: &mut Sink,
 ) -> Option<String> {
-    let mut report = |code: &'static Code,
+    let mut report = |code: &'static Id,
                       message: &dyn Fn() -> String,
                       hint: &dyn Fn() -> Option<String>| {
         sink.add(code, span, || Report::new(path(), message()).hint(hint()));

@@ -4,6 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use libcors_policy::OriginPattern;
 
+use crate::idn;
+
 /// Whatever is longer was not meant to be an origin.
 const MAX_TEXT: usize = 1024;
 
@@ -160,7 +162,7 @@ fn mend_host(host: &str) -> Option<String> {
 
 /// The host as browsers write it.
 fn ascii(host: &str) -> Option<String> {
-    let ascii = idna::domain_to_ascii(host).ok()?;
+    let ascii = idn::to_ascii(host)?;
     let name = ascii.strip_suffix('.').unwrap_or(&ascii);
     let last = name.rsplit('.').next().unwrap_or(name);
     match ipv4_number(last) {

@@ -1,15 +1,17 @@
 //! Entries of `allow_origins` and `self_origins`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use foldhash::{HashMap, HashMapExt};
-use libcors_policy::{OriginPattern, PatternErrorKind as Wrong, TuplePattern};
+use libcors_policy::{
+    ExactOrigin, OriginPattern, PatternErrorKind as Wrong, TuplePattern,
+};
 
 use crate::{
-    codes::{self, Code},
+    codes::{self, Id},
     coverage,
     diagnostic::Report,
-    keys,
+    idn, keys,
     layer::{Item, Reader},
     mend::{mend, mend_entries},
     regex::{self, Compiled},
@@ -19,20 +21,37 @@ use crate::{
 
 /// An entry of `allow_origins`.
 #[derive(Clone, Debug)]
-pub(crate) enum Origin {
+pub(crate) enum Origin<'t> {
+    /// An origin written out. It stays in the document, as there may be a million.
+    Exact(ExactOrigin<'t>),
+    /// `*`, `null`, or a pattern with a wildcard.
     Pattern(OriginPattern),
-    Expression { text: String, compiled: Arc<Compiled> },
+    Expression {
+        text: String,
+        compiled: Arc<Compiled>,
+    },
 }
 
 /// An entry that is a string.
-pub(crate) fn plain(
-    reader: &mut Reader<'_, '_>,
+pub(crate) fn plain<'t>(
+    reader: &mut Reader<'_, 't>,
     index: usize,
     value: &Value<'_>,
-    text: &str,
-) -> Option<Origin> {
-    let pattern = parse(reader, index, value, text)?;
-    Some(Origin::Pattern(pattern))
+    text: &Cow<'t, str>,
+) -> Option<Origin<'t>> {
+    let exact = match text {
+        Cow::Borrowed(text) => ExactOrigin::parse(text),
+        Cow::Owned(text) => {
+            ExactOrigin::parse(text).map(ExactOrigin::into_owned)
+        }
+    };
+    match exact {
+        Some(exact) if !may_be_punycode(text) => Some(Origin::Exact(exact)),
+        _ => {
+            let pattern = parse(reader, index, value, text)?;
+            Some(exact.map_or(Origin::Pattern(pattern), Origin::Exact))
+        }
+    }
 }
 
 fn parse(
@@ -62,7 +81,7 @@ fn parse(
     None
 }
 
-fn code(kind: Wrong) -> &'static Code {
+fn code(kind: Wrong) -> &'static Id {
     match kind {
         Wrong::Empty => &codes::ORIGIN_EMPTY,
         Wrong::WhiteSpace => &codes::ORIGIN_SPACE,
@@ -138,6 +157,10 @@ fn looks_like_expression(text: &str) -> bool {
             .any(|sign| text.contains(sign))
 }
 
+fn may_be_punycode(text: &str) -> bool {
+    text.contains("xn--")
+}
+
 /// Whether all labels that are Punycode are valid; reports one that is not.
 fn punycode(
     reader: &mut Reader<'_, '_>,
@@ -147,12 +170,16 @@ fn punycode(
 ) -> bool {
     let OriginPattern::Tuple(tuple) = pattern else { return true };
     let host = tuple.host_str();
-    if !host.contains("xn--") {
+    if !may_be_punycode(host) {
         return true;
     }
     let mut start = tuple.scheme().len() + 3;
     for label in host.split('.') {
-        if label.starts_with("xn--") && !is_punycode(label) {
+        if label.starts_with("xn--")
+            // What a wildcard stands for is not known.
+            && !label.contains('*')
+            && !idn::is_punycode(label)
+        {
             let range = start..start + label.len();
             let span = reader.part(value, tuple.as_str(), range);
             let path = reader.at(Some(index));
@@ -173,19 +200,13 @@ fn punycode(
     true
 }
 
-fn is_punycode(label: &str) -> bool {
-    // What a wildcard stands for is not known.
-    label.contains('*')
-        || idna::domain_to_ascii(label).is_ok_and(|ascii| ascii == label)
-}
-
 /// An entry that is a table: `{ regex = '…' }`.
 pub(crate) fn expression(
     reader: &mut Reader<'_, '_>,
     index: usize,
     value: &Value<'_>,
     table: &Table<'_>,
-) -> Option<Origin> {
+) -> Option<Origin<'static>> {
     let path = reader.at(Some(index));
     let mut expression = None;
     for entry in &table.entries {
@@ -224,9 +245,9 @@ pub(crate) fn expression(
     };
     match regex::compile(text, &mut reader.sink.regexes) {
         Ok(compiled) => {
-            if let Some(why) = &compiled.empty {
+            if let Some(why) = compiled.empty() {
                 reader.sink.add(&codes::REGEX_EMPTY, expression.span, || {
-                    Report::new(format!("{path}.regex"), why.clone())
+                    Report::new(format!("{path}.regex"), why)
                 });
             }
             let compiled = Arc::new(compiled);
@@ -237,7 +258,7 @@ pub(crate) fn expression(
                 Some(range) => reader.part(expression, text, range),
                 None => expression.span,
             };
-            reader.sink.add(&codes::REGEX, span, || {
+            reader.sink.add(regex::CODE, span, || {
                 Report::new(format!("{path}.regex"), error.message)
                     .hint(error.hint)
             });
@@ -275,7 +296,7 @@ pub(crate) fn own(
 /// Judges `allow_origins` as a whole; `values` are all entries, also those
 /// that are wrong by themselves.
 pub(crate) fn check_all(
-    items: &[Item<Origin>],
+    items: &[Item<Origin<'_>>],
     values: &[Value<'_>],
     reader: &mut Reader<'_, '_>,
 ) {
@@ -352,20 +373,47 @@ pub(crate) fn check_own(items: &[Item<String>], reader: &mut Reader<'_, '_>) {
     }
 }
 
-impl Origin {
+impl Origin<'_> {
     /// The entry as it was written.
     pub(crate) fn as_str(&self) -> &str {
         match self {
+            Origin::Exact(origin) => origin.as_str(),
             Origin::Pattern(pattern) => pattern.as_str(),
             Origin::Expression { text, .. } => text,
         }
     }
 
-    pub(crate) fn tuple(&self) -> Option<&TuplePattern> {
+    /// Scheme, host and port, if it has some.
+    pub(crate) fn tuple(&self) -> Option<Cow<'_, TuplePattern>> {
+        match self {
+            Origin::Exact(origin) => {
+                match OriginPattern::parse(origin.as_str()) {
+                    Ok(OriginPattern::Tuple(tuple)) => Some(Cow::Owned(tuple)),
+                    _ => None,
+                }
+            }
+            Origin::Pattern(OriginPattern::Tuple(tuple)) => {
+                Some(Cow::Borrowed(tuple))
+            }
+            _ => None,
+        }
+    }
+
+    /// The pattern with a wildcard that it is.
+    pub(crate) fn wildcard(&self) -> Option<&TuplePattern> {
         match self {
             Origin::Pattern(OriginPattern::Tuple(tuple)) => Some(tuple),
             _ => None,
         }
+    }
+
+    pub(crate) fn has_scheme(&self, scheme: &str) -> bool {
+        let text = match self {
+            Origin::Exact(origin) => origin.as_str(),
+            Origin::Pattern(pattern) => pattern.as_str(),
+            Origin::Expression { .. } => return false,
+        };
+        text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://"))
     }
 }
 

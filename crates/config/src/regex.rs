@@ -48,10 +48,12 @@ any other name. It visits every state that a valid origin leads to, so what it d
 not find does not exist. If a limit is reached first, the expression is refused.
 */
 
-use std::{cell::Cell, fmt, ops::Range, sync::Arc};
+use std::{cell::Cell, fmt, ops::Range};
 
 use libcors_policy::Expression;
 use regex_syntax::hir::Hir;
+
+use crate::codes::{self, Id};
 
 use self::{
     analysis::{Analysis, Subject},
@@ -70,29 +72,65 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 
+/// The code of all that is wrong with an expression.
+pub(crate) static CODE: &Id = &codes::REGEX;
+
 /// An expression that can be run, and what the analysis found out about it.
 #[derive(Debug)]
 pub(crate) struct Compiled {
-    /// Decides on whole origins.
-    pub(crate) expression: Box<dyn Expression>,
+    matcher: Matcher,
+    unbounded: Option<Unbounded>,
+    insecure: Option<String>,
+    empty: Option<String>,
+}
+
+impl Compiled {
     /// An origin that the expression admits and that anyone could register, unless
     /// its schemes are finite and its hosts lie under registrable domains that
     /// stand written out in it.
-    pub(crate) unbounded: Option<Unbounded>,
+    pub(crate) fn unbounded(&self) -> Option<&Unbounded> {
+        self.unbounded.as_ref()
+    }
+
     /// An origin that the expression admits and that is neither secure nor local.
-    pub(crate) insecure: Option<String>,
+    pub(crate) fn insecure(&self) -> Option<&str> {
+        self.insecure.as_deref()
+    }
+
     /// Why no valid origin matches, if none does.
-    pub(crate) empty: Option<String>,
+    pub(crate) fn empty(&self) -> Option<&str> {
+        self.empty.as_deref()
+    }
+}
+
+impl Expression for Compiled {
+    fn is_match(&self, origin: &[u8]) -> bool {
+        self.matcher.table.is_match(origin)
+    }
+
+    fn as_str(&self) -> &str {
+        &self.matcher.text
+    }
 }
 
 /// An origin that shows that an expression admits too much.
 #[derive(Debug)]
 pub(crate) struct Unbounded {
+    origin: String,
+    why: String,
+}
+
+impl Unbounded {
     /// The origin, which is valid, and which the expression admits.
-    pub(crate) origin: String,
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// What is wrong with it, to follow its name in a sentence: "which anyone
     /// could register".
-    pub(crate) why: String,
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
 }
 
 /// Why an expression is refused.
@@ -182,8 +220,8 @@ fn analysed(pattern: &str, hir: &Hir) -> Result<(Compiled, usize), TooComplex> {
         + reverse.memory_usage()
         + subject.work.get() * STATE;
     let table = Table::new(&forward);
-    let expression = Box::new(Matcher { text: pattern.into(), table });
-    Ok((Compiled { expression, unbounded, insecure, empty }, cost))
+    let matcher = Matcher { text: pattern.into(), table };
+    Ok((Compiled { matcher, unbounded, insecure, empty }, cost))
 }
 
 /// Occurs when an expression needs too large an automaton, or when the analysis
@@ -212,29 +250,5 @@ struct Matcher {
 impl fmt::Debug for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Matcher").field(&self.text).finish()
-    }
-}
-
-impl Expression for Matcher {
-    fn is_match(&self, origin: &[u8]) -> bool {
-        self.table.is_match(origin)
-    }
-
-    fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-/// A compiled expression that several policies run.
-#[derive(Clone, Debug)]
-pub(crate) struct Shared(pub(crate) Arc<Compiled>);
-
-impl Expression for Shared {
-    fn is_match(&self, origin: &[u8]) -> bool {
-        self.0.expression.is_match(origin)
-    }
-
-    fn as_str(&self) -> &str {
-        self.0.expression.as_str()
     }
 }

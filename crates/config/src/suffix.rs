@@ -5,23 +5,45 @@ use libcors_policy::{HostPattern, TuplePattern};
 /// The rules of the public suffix list, private section included, in the form of
 /// sorted hashes of eight bytes each. The crate `psl`, which ships the list,
 /// compiles it to code that is eight times as large; a test keeps the two in step.
+#[cfg(feature = "public-suffixes")]
 static RULES: &[u8] = include_bytes!("suffixes.bin");
+#[cfg(not(feature = "public-suffixes"))]
+static RULES: &[u8] = b"";
 
-/// The public suffix that a pattern's wildcard stands right under. Empty if the
-/// wildcard stands in a top-level domain itself.
+/// What a pattern's wildcard stands right under.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Under<'p> {
+    /// A name that has an owner; or there is no wildcard.
+    Owned,
+    /// A public suffix; empty if the wildcard stands in a top-level domain itself.
+    Public(&'p str),
+    /// A name that may be a public suffix, if the list were there to tell.
+    Unknown(&'p str),
+}
+
+/// What the wildcard of a pattern stands right under.
 ///
 /// The scheme does not matter: wherever a pattern has a wildcard its host is a
 /// name.
-pub(crate) fn exposed(pattern: &TuplePattern) -> Option<&str> {
+pub(crate) fn under(pattern: &TuplePattern) -> Under<'_> {
     let name = match pattern.host() {
-        HostPattern::Exact(_) => return None,
+        HostPattern::Exact(_) => return Under::Owned,
         HostPattern::Subdomains(name) => name,
         HostPattern::InLabel { rest, .. } => {
             rest.strip_prefix('.').unwrap_or(rest)
         }
     };
     let name = name.strip_suffix('.').unwrap_or(name);
-    is_public(name).then_some(name)
+    match is_public(name) {
+        true => Under::Public(name),
+        false if cfg!(feature = "public-suffixes") => Under::Owned,
+        false if is_localhost(name) => Under::Owned,
+        false => Under::Unknown(name),
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 fn is_public(name: &str) -> bool {
@@ -115,6 +137,7 @@ mod tests {
     }
 
     /// Run with `UPDATE_SUFFIXES=1` after an update of the crate `psl`.
+    #[cfg(feature = "public-suffixes")]
     #[test]
     fn the_rules_are_those_of_the_crate() {
         let rules = rules();
@@ -137,6 +160,7 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "public-suffixes")]
     #[test]
     fn agrees_with_the_crate() {
         for rule in rules() {
@@ -159,13 +183,35 @@ mod tests {
 
     fn of(text: &str) -> Option<String> {
         match OriginPattern::parse(text) {
-            Ok(OriginPattern::Tuple(tuple)) => {
-                exposed(&tuple).map(str::to_owned)
-            }
+            Ok(OriginPattern::Tuple(tuple)) => match under(&tuple) {
+                Under::Owned => None,
+                Under::Public(name) => Some(name.to_owned()),
+                Under::Unknown(name) => Some(format!("{name}?")),
+            },
             other => panic!("{text}: {other:?}"),
         }
     }
 
+    #[cfg(not(feature = "public-suffixes"))]
+    #[test]
+    fn without_the_list_only_the_plainest_is_known() {
+        for (text, name) in [
+            ("https://*.com", "com"),
+            ("https://*.intranet.", "intranet"),
+            ("https://pr-*", ""),
+            ("https://*.github.io", "github.io?"),
+            ("https://pr-*.example.com:*", "example.com?"),
+        ] {
+            assert_eq!(of(text).as_deref(), Some(name), "{text}");
+        }
+        for text in
+            ["https://a.b", "http://*.localhost", "http://*.a.localhost"]
+        {
+            assert_eq!(of(text), None, "{text}");
+        }
+    }
+
+    #[cfg(feature = "public-suffixes")]
     #[test]
     fn finds_wildcards_under_public_suffixes() {
         for (text, suffix) in [

@@ -53,8 +53,9 @@ impl Kind<'_> {
 pub(crate) struct Table<'t> {
     /// Of equal keys, which were reported, the first counts.
     pub(crate) entries: Vec<Entry<'t>>,
-    /// The first entry of each key, once they are many.
-    index: HashMap<Cow<'t, str>, usize>,
+    /// The first entry of each key, once they are many. A list of values has
+    /// room for a table in each, so a table is small.
+    index: Option<Box<HashMap<Cow<'t, str>, usize>>>,
     pub(crate) form: Form,
 }
 
@@ -90,7 +91,7 @@ impl<'t> Table<'t> {
     /// Where the entry of this key is.
     pub(crate) fn find(&self, key: &str) -> Option<usize> {
         match self.entries.len() > FEW {
-            true => self.index.get(key).copied(),
+            true => self.index.as_ref()?.get(key).copied(),
             false => self.entries.iter().position(|entry| entry.key == key),
         }
     }
@@ -98,15 +99,14 @@ impl<'t> Table<'t> {
     /// Adds an entry, and yields where it is.
     pub(crate) fn push(&mut self, entry: Entry<'t>) -> usize {
         let at = self.entries.len();
-        if at == FEW {
-            for (at, entry) in self.entries.iter().enumerate() {
-                self.index.entry(entry.key.clone()).or_insert(at);
+        self.entries.push(entry);
+        if at >= FEW {
+            let index = self.index.get_or_insert_default();
+            let first = if at == FEW { 0 } else { at };
+            for (at, entry) in self.entries.iter().enumerate().skip(first) {
+                index.entry(entry.key.clone()).or_insert(at);
             }
         }
-        if at >= FEW {
-            self.index.entry(entry.key.clone()).or_insert(at);
-        }
-        self.entries.push(entry);
         at
     }
 }

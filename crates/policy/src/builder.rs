@@ -11,12 +11,12 @@ use crate::{
     decision::{Owned, Upstream},
     header::{HeaderName, Source},
     origins::{Expression, OriginSet},
-    pattern::OriginPattern,
+    pattern::{ExactOrigin, OriginPattern, TuplePattern},
     policy::{
         AnyOrigin, Disallowed, Mode, Names, Policy, Preflight, PreflightParts,
         TemplateHeader, join,
     },
-    table::ByteMap,
+    table::{ByteMap, Records},
     text::Text,
     tokens::{TokenSet, pack},
     vary::Vary,
@@ -29,7 +29,11 @@ use crate::{
 pub struct PolicyBuilder {
     /// How many entries `allow_origins` has so far.
     entries: u32,
-    patterns: Vec<(u32, OriginPattern)>,
+    /// Whether `*` is among them, and where `null` is.
+    any: bool,
+    null: Option<u32>,
+    exact: Records,
+    patterns: Vec<(u32, TuplePattern)>,
     expressions: Vec<(u32, Box<dyn Expression>)>,
     methods: Vec<String>,
     headers: Vec<String>,
@@ -52,6 +56,9 @@ impl PolicyBuilder {
     pub(crate) fn new() -> PolicyBuilder {
         PolicyBuilder {
             entries: 0,
+            any: false,
+            null: None,
+            exact: Records::default(),
             patterns: Vec::new(),
             expressions: Vec::new(),
             methods: Vec::new(),
@@ -76,16 +83,39 @@ impl PolicyBuilder {
     /// stands alone.
     #[must_use]
     pub fn allow_origin(mut self, origin: OriginPattern) -> Self {
-        self.patterns.push((self.entries, origin));
-        self.entries = self.entries.saturating_add(1);
+        let rule = self.next_rule();
+        match origin {
+            OriginPattern::Any => self.any = true,
+            OriginPattern::Null => {
+                self.null.get_or_insert(rule);
+            }
+            OriginPattern::Tuple(tuple) if tuple.is_exact() => {
+                self.exact.push(rule, tuple.as_str().as_bytes());
+            }
+            OriginPattern::Tuple(tuple) => self.patterns.push((rule, tuple)),
+        }
         self
+    }
+
+    /// Adds an entry to the list of allowed origins that is one origin.
+    #[must_use]
+    pub fn allow_exact_origin(mut self, origin: &ExactOrigin<'_>) -> Self {
+        let rule = self.next_rule();
+        self.exact.push(rule, origin.as_str().as_bytes());
+        self
+    }
+
+    fn next_rule(&mut self) -> u32 {
+        let rule = self.entries;
+        self.entries = self.entries.saturating_add(1);
+        rule
     }
 
     /// Adds an expression to the list of allowed origins.
     #[must_use]
     pub fn allow_expression(mut self, expression: Box<dyn Expression>) -> Self {
-        self.expressions.push((self.entries, expression));
-        self.entries = self.entries.saturating_add(1);
+        let rule = self.next_rule();
+        self.expressions.push((rule, expression));
         self
     }
 
@@ -203,11 +233,7 @@ impl PolicyBuilder {
 
     /// Compiles the policy.
     pub fn build(self) -> Result<Policy, BuildError> {
-        let any = self
-            .patterns
-            .iter()
-            .any(|(_, pattern)| *pattern == OriginPattern::Any);
-        if any && self.entries > 1 {
+        if self.any && self.entries > 1 {
             return Err(BuildError::WildcardBesideOthers);
         }
         if !(200..300).contains(&self.preflight_status) {
@@ -241,16 +267,10 @@ impl PolicyBuilder {
             return Err(BuildError::ExposeAnyWithCredentials);
         }
 
-        let any_origin = match (any, self.credentials) {
+        let any_origin = match (self.any, self.credentials) {
             (true, false) => AnyOrigin::Star,
             (true, true) => AnyOrigin::Reflected { null: self.reflect_null },
-            (false, _) => AnyOrigin::Listed {
-                null: self
-                    .patterns
-                    .iter()
-                    .find(|(_, pattern)| *pattern == OriginPattern::Null)
-                    .map(|(rule, _)| *rule),
-            },
+            (false, _) => AnyOrigin::Listed { null: self.null },
         };
         let names = |listed: &[String]| Names {
             any: star(listed),
@@ -286,11 +306,11 @@ impl PolicyBuilder {
         if self.timing {
             owned = owned.with(HeaderName::TimingAllowOrigin);
         }
-        let mut own = Vec::new();
+        let mut own = Records::default();
         for origin in &self.self_origins {
             match origin {
                 OriginPattern::Tuple(tuple) if tuple.is_exact() => {
-                    own.push((0, tuple.as_str().as_bytes()));
+                    own.push(0, tuple.as_str().as_bytes());
                 }
                 _ => {
                     let text = origin.as_str().to_owned();
@@ -308,10 +328,13 @@ impl PolicyBuilder {
             headers: names(&headers),
             any_origin,
             credentials: self.credentials,
-            self_origins: ByteMap::new(own.into_iter())
-                .ok_or(BuildError::TooLarge)?,
-            origins: OriginSet::new(&self.patterns, self.expressions)
-                .ok_or(BuildError::TooLarge)?,
+            self_origins: ByteMap::new(own).ok_or(BuildError::TooLarge)?,
+            origins: OriginSet::new(
+                self.exact,
+                self.patterns,
+                self.expressions,
+            )
+            .ok_or(BuildError::TooLarge)?,
             private_network: self.private_network,
             preflight: self.preflight,
             preflight_status: Some(self.preflight_status),
@@ -356,9 +379,9 @@ fn report(policy: Policy) -> Policy {
 /// The names, each once: the first one stays.
 fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut all: Vec<(usize, String)> = names.enumerate().collect();
-    all.sort_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
+    all.sort_unstable_by(|a, b| a.1.cmp(&b.1).then(a.0.cmp(&b.0)));
     all.dedup_by(|later, first| later.1 == first.1);
-    all.sort_by_key(|(place, _)| *place);
+    all.sort_unstable_by_key(|(place, _)| *place);
     all.into_iter().map(|(_, name)| name).collect()
 }
 

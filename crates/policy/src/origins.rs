@@ -1,12 +1,12 @@
 //! The set of origins that a policy allows.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::{
     origin::{MAX_HOST, MAX_LABEL, Origin, are_labels, is_label_byte},
-    pattern::{HostPattern, OriginPattern, PortPattern, TuplePattern},
-    table::{ByteMap, Index, Rolling, equal, fold, hash},
+    pattern::{HostPattern, PortPattern, TuplePattern},
+    table::{ByteMap, Index, Records, Rolling, equal, fold, hash},
 };
 
 /// An expression that decides on whole origins.
@@ -20,6 +20,17 @@ pub trait Expression: fmt::Debug + Send + Sync {
 
     /// The expression as it was written.
     fn as_str(&self) -> &str;
+}
+
+/// An expression that several policies run.
+impl<E: Expression + ?Sized> Expression for Arc<E> {
+    fn is_match(&self, origin: &[u8]) -> bool {
+        (**self).is_match(origin)
+    }
+
+    fn as_str(&self) -> &str {
+        (**self).as_str()
+    }
 }
 
 /// What a look-up found.
@@ -44,26 +55,16 @@ pub(crate) struct OriginSet {
 }
 
 impl OriginSet {
-    /// A set of these entries, each with its index in the policy's list. `None`
-    /// if there are too many of them.
+    /// A set of exact origins, patterns and expressions, each with its index in
+    /// the policy's list. `None` if there are too many of them.
     pub(crate) fn new(
-        patterns: &[(u32, OriginPattern)],
+        exact: Records,
+        patterns: Vec<(u32, TuplePattern)>,
         expressions: Vec<(u32, Box<dyn Expression>)>,
     ) -> Option<OriginSet> {
-        let tuples = || {
-            patterns.iter().filter_map(|(rule, pattern)| match pattern {
-                OriginPattern::Tuple(tuple) => Some((*rule, tuple)),
-                OriginPattern::Any | OriginPattern::Null => None,
-            })
-        };
-        let exact = tuples().filter(|(_, tuple)| tuple.is_exact());
         Some(OriginSet {
-            exact: ByteMap::new(
-                exact.map(|(rule, tuple)| (rule, tuple.as_str().as_bytes())),
-            )?,
-            wildcards: Wildcards::new(
-                tuples().filter(|(_, tuple)| !tuple.is_exact()),
-            ),
+            exact: ByteMap::new(exact)?,
+            wildcards: Wildcards::new(patterns),
             expressions: expressions.into_boxed_slice(),
         })
     }
@@ -311,23 +312,14 @@ fn host_key(pattern: &TuplePattern) -> HostKey<'_> {
 }
 
 impl Wildcards {
-    fn new<'p>(
-        patterns: impl Iterator<Item = (u32, &'p TuplePattern)>,
-    ) -> Wildcards {
-        let mut patterns: Vec<Wildcard> = patterns
-            .map(|(rule, pattern)| Wildcard { rule, pattern: pattern.clone() })
+    /// `patterns` come by their rules, the lowest first.
+    fn new(patterns: Vec<(u32, TuplePattern)>) -> Wildcards {
+        let patterns: Box<[Wildcard]> = patterns
+            .into_iter()
+            .map(|(rule, pattern)| Wildcard { rule, pattern })
             .collect();
-        // Equal patterns would lie in one run, which no table can shorten.
-        patterns.sort_by(|a, b| {
-            let (a, b) =
-                ((a.pattern.as_str(), a.rule), (b.pattern.as_str(), b.rule));
-            a.cmp(&b)
-        });
-        patterns.dedup_by(|later, first| later.pattern == first.pattern);
-        patterns.sort_by_key(|wildcard| wildcard.rule);
-
         let mut shapes = Vec::new();
-        for wildcard in &patterns {
+        for wildcard in &*patterns {
             if let HostPattern::InLabel { prefix, suffix, .. } =
                 wildcard.pattern.host()
             {
@@ -337,22 +329,27 @@ impl Wildcards {
         shapes.sort_unstable();
         shapes.dedup();
         let texts = patterns.iter().take(FEW).map_while(WildcardText::new);
-        let hashes: Vec<u64> = patterns
-            .iter()
-            .map(|wildcard| Key::of(&wildcard.pattern).hash())
-            .collect();
+        let pattern = |number: u32| {
+            patterns.get(number as usize).map(|wildcard| &wildcard.pattern)
+        };
+        let hashes = || {
+            let keys = patterns.iter().map(|w| Key::of(&w.pattern).hash());
+            keys.zip(0..)
+        };
         let any = |test: fn(&TuplePattern) -> bool| {
             patterns.iter().any(|wildcard| test(&wildcard.pattern))
         };
         Wildcards {
             texts: texts.collect(),
-            index: Index::new(&hashes),
+            index: Index::new(patterns.len(), hashes, |a, b| {
+                pattern(a) == pattern(b)
+            }),
             shapes: shapes.into_boxed_slice(),
             lowest: patterns.first().map_or(u32::MAX, |first| first.rule),
             any_port: any(|p| p.port() == PortPattern::Any),
             one_port: any(|p| p.port() != PortPattern::Any),
             subdomains: any(|p| matches!(p.host(), HostPattern::Subdomains(_))),
-            patterns: patterns.into_boxed_slice(),
+            patterns,
         }
     }
 
@@ -490,7 +487,8 @@ impl<'s> Search<'s> {
             right: right.finish(),
         };
         for candidate in self.wildcards.index.candidates(key.hash()) {
-            let Some(wildcard) = self.wildcards.patterns.get(candidate) else {
+            let patterns = &self.wildcards.patterns;
+            let Some(wildcard) = patterns.get(candidate as usize) else {
                 continue;
             };
             let pattern = &wildcard.pattern;
@@ -512,15 +510,16 @@ impl<'s> Search<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{pattern::OriginPattern, policy::Policy};
     use alloc::{format, string::String};
 
     fn set(patterns: &[&str]) -> OriginSet {
-        let patterns: Vec<(u32, OriginPattern)> = patterns
-            .iter()
-            .enumerate()
-            .map(|(i, text)| (i as u32, OriginPattern::parse(text).unwrap()))
-            .collect();
-        OriginSet::new(&patterns, Vec::new()).unwrap()
+        let mut builder = Policy::builder();
+        for text in patterns {
+            let pattern = OriginPattern::parse(text).unwrap();
+            builder = builder.allow_origin(pattern);
+        }
+        builder.build().unwrap().origins
     }
 
     fn rule(set: &OriginSet, origin: &str) -> Option<u32> {

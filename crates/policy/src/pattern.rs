@@ -1,11 +1,11 @@
 //! What `allow_origins` may list, apart from expressions.
 
-use alloc::boxed::Box;
+use alloc::{borrow::Cow, boxed::Box};
 use core::{fmt, ops::Range};
 
 use crate::origin::{
-    MAX_HOST, MAX_LABEL, default_port, is_host, is_http, is_ipv4, is_ipv6,
-    is_label_byte, is_numeric, is_scheme, parse_port, split_port,
+    MAX_HOST, MAX_LABEL, Origin, default_port, is_host, is_http, is_ipv4,
+    is_ipv6, is_label_byte, is_numeric, is_scheme, parse_port, split_port,
 };
 
 /// An entry of a policy's list of allowed origins.
@@ -69,6 +69,40 @@ pub enum PortPattern {
     Any,
 }
 
+/// An [`OriginPattern`] of one origin, written out: as long as there is nothing
+/// to find out about it, its text will do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ExactOrigin<'t>(Cow<'t, str>);
+
+impl<'t> ExactOrigin<'t> {
+    /// Parses an entry; `None` if it is none, or covers more than one origin.
+    pub fn parse(text: &'t str) -> Option<ExactOrigin<'t>> {
+        let origin = Origin::parse(text.as_bytes())?;
+        let listed = refused_scheme(origin.scheme()).is_none();
+        listed.then_some(ExactOrigin(Cow::Borrowed(text)))
+    }
+
+    /// The same, with a text of its own.
+    pub fn into_owned(self) -> ExactOrigin<'static> {
+        ExactOrigin(Cow::Owned(self.0.into_owned()))
+    }
+
+    /// The entry as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is wrong with a scheme that origins may have, but none that is worth
+/// listing.
+fn refused_scheme(scheme: &[u8]) -> Option<PatternErrorKind> {
+    match scheme {
+        b"file" => Some(PatternErrorKind::FileScheme),
+        b"ws" | b"wss" => Some(PatternErrorKind::WebSocketScheme),
+        _ => None,
+    }
+}
+
 impl OriginPattern {
     /// Parses an entry, accepting a host or origin only as a browser serializes
     /// it: no origin is ever covered that is not written so.
@@ -126,10 +160,8 @@ impl TuplePattern {
             };
             return fail(kind, scheme_range);
         }
-        match scheme {
-            "file" => return fail(Kind::FileScheme, scheme_range),
-            "ws" | "wss" => return fail(Kind::WebSocketScheme, scheme_range),
-            _ => {}
+        if let Some(kind) = refused_scheme(scheme.as_bytes()) {
+            return fail(kind, scheme_range);
         }
 
         let start = scheme.len() + 3;
@@ -579,5 +611,43 @@ mod tests {
         let host = "a.".repeat(127);
         let error = OriginPattern::parse(&format!("https://{host}"));
         assert_eq!(error.unwrap_err().kind(), HostLength);
+    }
+
+    #[test]
+    fn exact_origins_are_the_patterns_that_cover_one() {
+        let good = [
+            "https://app.example.com",
+            "http://a-b.c_d.example.:8443",
+            "http://127.0.0.1:81",
+            "http://[2001:db8::1]:8080",
+            "wss://a.b",
+            "file://a.b",
+            "app+x.y-z://a.b:80",
+            "null",
+            "*",
+        ];
+        let mut exact = 0;
+        for text in good {
+            for at in 0..text.len() {
+                for byte in 0..=0x7f_u8 {
+                    let (start, end) = (&text[..at], &text[at + 1..]);
+                    let c = char::from(byte);
+                    for changed in [
+                        format!("{start}{c}{end}"),
+                        format!("{start}{c}{}", &text[at..]),
+                        format!("{start}{end}"),
+                    ] {
+                        let one = match OriginPattern::parse(&changed) {
+                            Ok(OriginPattern::Tuple(tuple)) => tuple.is_exact(),
+                            _ => false,
+                        };
+                        let origin = ExactOrigin::parse(&changed);
+                        assert_eq!(origin.is_some(), one, "{changed:?}");
+                        exact += usize::from(one);
+                    }
+                }
+            }
+        }
+        assert!(exact > 1000);
     }
 }

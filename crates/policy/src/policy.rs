@@ -716,7 +716,8 @@ fn is_own(origin: &[u8], scheme: &[u8], host: &[u8]) -> bool {
         _ => None,
     };
     let host = default.unwrap_or(host);
-    own_scheme.eq_ignore_ascii_case(scheme)
+    rest.len() == host.len() + 3
+        && own_scheme.eq_ignore_ascii_case(scheme)
         && rest
             .strip_prefix(b"://")
             .is_some_and(|own| own.eq_ignore_ascii_case(host))

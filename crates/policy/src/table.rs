@@ -28,22 +28,28 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// An index of `hashes`, the number of each being its position.
-    pub(crate) fn new(hashes: &[u64]) -> Index {
-        let mut len = (hashes.len() * SPARSE).next_power_of_two().max(1);
+    /// An index of `count` hashes, each with its number, which is below
+    /// `u32::MAX`. Keys are the same if `same` says so of their numbers; of
+    /// those the first counts.
+    pub(crate) fn new<K: Iterator<Item = (u64, u32)>>(
+        count: usize,
+        keys: impl Fn() -> K,
+        same: impl Fn(u32, u32) -> bool,
+    ) -> Index {
+        let mut len = (count * SPARSE).next_power_of_two().max(1);
         // Runs that doubling does not shorten are keys of one hash, which no
         // size of table can part.
         let largest = len.saturating_mul(16);
         loop {
-            let (slots, longest) = fill(hashes, len);
-            if longest <= MAX_RUN || len >= largest {
+            let limit = if len < largest { MAX_RUN } else { usize::MAX };
+            if let Some(slots) = fill(keys(), len, limit, &same) {
                 return Index { slots };
             }
             len *= 2;
         }
     }
 
-    /// The numbers that may belong to `hash`, the lowest first.
+    /// The numbers that may belong to `hash`, the first first.
     #[inline]
     pub(crate) fn candidates(&self, hash: u64) -> Candidates<'_> {
         let mask = self.slots.len().wrapping_sub(1);
@@ -56,26 +62,35 @@ impl Index {
     }
 }
 
-/// The slots for `hashes`, and the longest run among them.
-fn fill(hashes: &[u64], len: usize) -> (Box<[Slot]>, usize) {
+/// The slots for these keys; `None` if there is a run longer than `limit`.
+fn fill(
+    keys: impl Iterator<Item = (u64, u32)>,
+    len: usize,
+    limit: usize,
+    same: impl Fn(u32, u32) -> bool,
+) -> Option<Box<[Slot]>> {
     let mask = len - 1;
     let mut slots = vec![Slot::default(); len];
-    let mut longest = 0;
-    for (number, hash) in hashes.iter().enumerate() {
-        let mut at = *hash as usize & mask;
+    'keys: for (hash, number) in keys {
+        let new = Slot { tag: (hash >> 32) as u32, value: number + 1 };
+        let mut at = hash as usize & mask;
         let mut run = 1;
-        while slots.get(at).is_some_and(|slot| slot.value != 0) {
+        while let Some(slot) = slots.get(at).filter(|slot| slot.value != 0) {
+            // Equal keys would lie in one run, which no table can shorten.
+            if slot.tag == new.tag && same(slot.value - 1, number) {
+                continue 'keys;
+            }
             at = (at + 1) & mask;
             run += 1;
         }
-        if let Some(slot) = slots.get_mut(at) {
-            // The builders refuse a policy of more than u32::MAX keys.
-            let value = number as u32 + 1;
-            *slot = Slot { tag: (hash >> 32) as u32, value };
+        if run > limit {
+            return None;
         }
-        longest = longest.max(run);
+        if let Some(slot) = slots.get_mut(at) {
+            *slot = new;
+        }
     }
-    (slots.into_boxed_slice(), longest)
+    Some(slots.into_boxed_slice())
 }
 
 pub(crate) struct Candidates<'t> {
@@ -86,10 +101,10 @@ pub(crate) struct Candidates<'t> {
 }
 
 impl Iterator for Candidates<'_> {
-    type Item = usize;
+    type Item = u32;
 
     #[inline]
-    fn next(&mut self) -> Option<usize> {
+    fn next(&mut self) -> Option<u32> {
         // At least two thirds of the slots are empty, so this ends.
         loop {
             let slot = self.slots.get(self.at)?;
@@ -98,7 +113,7 @@ impl Iterator for Candidates<'_> {
             }
             self.at = (self.at + 1) & self.mask;
             if slot.tag == self.tag {
-                return Some(slot.value as usize - 1);
+                return Some(slot.value - 1);
             }
         }
     }
@@ -155,11 +170,61 @@ impl Rolling {
 pub(crate) struct ByteMap {
     /// The key, if there is but one: it needs no hash.
     only: Option<Only>,
+    /// Where the record of each key starts.
     index: Index,
-    entries: Box<[Entry]>,
-    /// All keys, each followed by a NUL.
-    arena: Box<[u8]>,
+    records: Records,
     longest: usize,
+}
+
+/// Keys one after the other, each a record of its number and length, the key
+/// itself and a NUL: a look-up that knows the place reads from there alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Records {
+    bytes: Vec<u8>,
+    count: usize,
+    /// Whether something did not fit.
+    overflow: bool,
+}
+
+/// The bytes of a record before its key.
+const HEAD: usize = 6;
+
+impl Records {
+    /// Adds a key. One that is longer than any origin, or beyond 4 GiB of keys,
+    /// makes the set too large.
+    pub(crate) fn push(&mut self, number: u32, key: &[u8]) {
+        let end = self.bytes.len() + HEAD + key.len() + 1;
+        let (Ok(_), Ok(len)) = (u32::try_from(end), u16::try_from(key.len()))
+        else {
+            self.overflow = true;
+            return;
+        };
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(key);
+        self.bytes.push(0);
+        self.count += 1;
+    }
+
+    /// The number and the key of the record that starts here.
+    #[inline]
+    fn get(&self, start: u32) -> Option<(u32, &[u8])> {
+        let record = self.bytes.get(start as usize..)?;
+        let (&[a, b, c, d, low, high], rest) = record.split_first_chunk()?;
+        let len = usize::from(u16::from_le_bytes([low, high]));
+        Some((u32::from_le_bytes([a, b, c, d]), rest.get(..len)?))
+    }
+
+    /// All records, each with its start.
+    fn iter(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
+        let mut next = 0;
+        core::iter::from_fn(move || {
+            let start = next;
+            let (number, key) = self.get(start)?;
+            next += (HEAD + key.len() + 1) as u32;
+            Some((start, number, key))
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -176,79 +241,41 @@ impl Only {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: u32,
-    len: u32,
-    number: u32,
-}
-
 impl ByteMap {
     /// A map of these keys. Of equal keys the first counts. `None` if they are
-    /// too many, or too long, to be numbered with 32 bits.
-    pub(crate) fn new<'k>(
-        keys: impl Iterator<Item = (u32, &'k [u8])>,
-    ) -> Option<ByteMap> {
-        let mut all: Vec<(u64, Entry)> = Vec::new();
-        let mut arena: Vec<u8> = Vec::new();
-        let mut longest = 0;
-        for (number, key) in keys {
-            let start = u32::try_from(arena.len()).ok()?;
-            let len = u32::try_from(key.len()).ok()?;
-            longest = longest.max(key.len());
-            all.push((hash(key), Entry { start, len, number }));
-            arena.extend_from_slice(key);
-            arena.push(0);
+    /// too many, or too long.
+    pub(crate) fn new(mut records: Records) -> Option<ByteMap> {
+        if records.overflow {
+            return None;
         }
-        // Equal keys would lie in one run, which no table can shorten.
-        let mut order: Vec<usize> = (0..all.len()).collect();
-        let key = |entry: &Entry| slice(&arena, *entry);
-        order.sort_by(|&a, &b| match (all.get(a), all.get(b)) {
-            (Some((x, p)), Some((y, q))) => {
-                x.cmp(y).then_with(|| key(p).cmp(key(q))).then(a.cmp(&b))
-            }
-            _ => a.cmp(&b),
+        records.bytes.shrink_to_fit();
+        let (mut longest, mut only) = (0, None);
+        for (_, number, key) in records.iter() {
+            longest = longest.max(key.len());
+            only.get_or_insert((number, key));
+        }
+        let only = only.filter(|(_, first)| {
+            records.iter().all(|(_, _, key)| key == *first)
         });
-        order.dedup_by(|later, first| {
-            match (all.get(*later), all.get(*first)) {
-                (Some((x, p)), Some((y, q))) => x == y && key(p) == key(q),
-                _ => false,
-            }
+        let only = only.map(|(number, key)| Only {
+            number,
+            len: key.len(),
+            with_nul: [key, &[0]].concat().into_boxed_slice(),
         });
-        order.sort_unstable();
-        let kept: Vec<(u64, Entry)> =
-            order.iter().filter_map(|&i| all.get(i).copied()).collect();
-        let hashes: Vec<u64> = kept.iter().map(|(hash, _)| *hash).collect();
-        let only = match &*kept {
-            [(_, entry)] => {
-                let end = (entry.start + entry.len) as usize + 1;
-                let with_nul = arena.get(entry.start as usize..end);
-                Some(Only {
-                    number: entry.number,
-                    len: entry.len as usize,
-                    with_nul: with_nul.unwrap_or_default().into(),
-                })
-            }
-            _ => None,
-        };
-        Some(ByteMap {
-            only,
-            index: Index::new(&hashes),
-            entries: kept.iter().map(|(_, entry)| *entry).collect(),
-            arena: arena.into_boxed_slice(),
-            longest,
-        })
+        let keys = || records.iter().map(|(start, _, key)| (hash(key), start));
+        let key = |start| records.get(start).map(|(_, key)| key);
+        let index = Index::new(records.count, keys, |a, b| key(a) == key(b));
+        Some(ByteMap { only, index, records, longest })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.records.count == 0
     }
 
     /// The key of this number; looks at all of them.
     pub(crate) fn key_of(&self, number: u32) -> Option<&[u8]> {
-        let mut entries = self.entries.iter();
-        let entry = entries.find(|entry| entry.number == number)?;
-        Some(slice(&self.arena, *entry))
+        let mut records = self.records.iter();
+        records.find(|record| record.1 == number).map(|(_, _, key)| key)
     }
 
     /// [`ByteMap::get`] where that takes a handful of instructions: where there
@@ -277,12 +304,11 @@ impl ByteMap {
         if key.len() > self.longest {
             return None;
         }
-        for candidate in self.index.candidates(hash(key)) {
-            if let Some(entry) = self.entries.get(candidate) {
-                let own = slice(&self.arena, *entry);
-                if equal(own, key) {
-                    return Some((entry.number, own));
-                }
+        for start in self.index.candidates(hash(key)) {
+            if let Some((number, own)) = self.records.get(start)
+                && equal(own, key)
+            {
+                return Some((number, own));
             }
         }
         None
@@ -318,20 +344,17 @@ fn ends_equal<const N: usize>(a: &[u8], b: &[u8]) -> bool {
         && a.last_chunk::<N>() == b.last_chunk::<N>()
 }
 
-#[inline]
-fn slice(arena: &[u8], entry: Entry) -> &[u8] {
-    let start = entry.start as usize;
-    arena.get(start..start + entry.len as usize).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::{format, string::String};
 
     fn map(keys: &[String]) -> ByteMap {
-        let keys = keys.iter().enumerate();
-        ByteMap::new(keys.map(|(i, key)| (i as u32, key.as_bytes()))).unwrap()
+        let mut records = Records::default();
+        for (number, key) in keys.iter().enumerate() {
+            records.push(number as u32, key.as_bytes());
+        }
+        ByteMap::new(records).unwrap()
     }
 
     #[test]
@@ -366,10 +389,35 @@ mod tests {
                 .map(|i| format!("{family}{i:05}.example.org"))
                 .collect();
             let map = map(&keys);
-            let hashes: Vec<u64> =
-                keys.iter().map(|key| hash(key.as_bytes())).collect();
-            let (_, longest) = fill(&hashes, map.index.slots.len());
-            assert!(longest <= MAX_RUN, "{family}: {longest}");
+            let hashes =
+                || (0..).zip(&keys).map(|(i, key)| (hash(key.as_bytes()), i));
+            let len = map.index.slots.len();
+            let filled =
+                |limit| fill(hashes(), len, limit, |_, _| false).is_some();
+            assert!(filled(MAX_RUN), "{family}");
+            // Otherwise this test would pass whatever the table.
+            assert!(!filled(1), "{family}");
         }
+    }
+
+    #[test]
+    fn equal_keys_take_one_slot() {
+        let keys = vec!["a"; 1000];
+        let twice = ["a", "b"].repeat(500);
+        for (keys, used) in [(keys, 1), (twice, 2)] {
+            let keys: Vec<String> =
+                keys.into_iter().map(String::from).collect();
+            let slots = &map(&keys).index.slots;
+            assert_eq!(slots.iter().filter(|s| s.value != 0).count(), used);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_too_large() {
+        let mut records = Records::default();
+        records.push(0, &[b'a'; 65_535]);
+        assert!(ByteMap::new(records.clone()).is_some());
+        records.push(1, &[b'a'; 65_536]);
+        assert!(ByteMap::new(records).is_none());
     }
 }

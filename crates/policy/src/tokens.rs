@@ -21,9 +21,9 @@ impl TokenSet {
         let mut names: Vec<Box<[u8]>> =
             names.iter().map(|name| name.as_bytes().into()).collect();
         names.sort_unstable();
-        let hashes: Vec<u64> = names.iter().map(|name| hash(name)).collect();
+        let hashes = || names.iter().map(|name| hash(name)).zip(0..);
         TokenSet {
-            index: Index::new(&hashes),
+            index: Index::new(names.len(), hashes, |_, _| false),
             longest: names.iter().map(|name| name.len()).max().unwrap_or(0),
             names: names.into_boxed_slice(),
         }
@@ -40,10 +40,14 @@ impl TokenSet {
 
     /// Whether the set, all of it in lower case, has this token in any case.
     pub(crate) fn contains_folded(&self, token: &[u8]) -> bool {
-        let mut buffer = [0; 64];
-        if token.len() > self.longest {
+        if token.len() > self.longest || self.contains(token) {
+            return token.len() <= self.longest;
+        }
+        // Browsers send names in lower case.
+        if !token.iter().any(u8::is_ascii_uppercase) {
             return false;
         }
+        let mut buffer = [0; 64];
         let Some(lower) = buffer.get_mut(..token.len()) else {
             // No browser sends such a name.
             let mut names = self.names.iter();
@@ -84,7 +88,8 @@ impl TokenSet {
             && self
                 .index
                 .candidates(hash(token))
-                .any(|i| self.names.get(i).is_some_and(|name| **name == *token))
+                .filter_map(|number| self.names.get(number as usize))
+                .any(|name| **name == *token)
     }
 }
 

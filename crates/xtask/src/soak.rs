@@ -548,7 +548,8 @@ fn with_envoy(arguments: &Arguments) -> Result {
     application["enable_reuse_port"] = json!(false);
     let mut routes = Vec::new();
     for name in NAMES {
-        let policy = json!({ "typed_per_filter_config": envoy::with_policy(name, None) });
+        let policy = envoy::with_policy(name, None);
+        let policy = json!({ "typed_per_filter_config": policy });
         let up = format!("/{name}/up");
         routes.push(envoy::route(&up, policy.clone()));
         let path = format!("/{name}");
@@ -710,4 +711,68 @@ fn run(arguments: &Arguments, port: u16, processes: &[u32]) -> Result {
         fail!("the memory grew by {} KiB", last - first);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(policy: &'static str, allowed: bool) -> Request {
+        Request {
+            bytes: vec![],
+            readable: true,
+            origin: format!("https://{MARK}.example.com").into_bytes(),
+            allowed,
+            policy,
+            preflight: true,
+            websocket: false,
+            method: format!("{MARK}-method"),
+            names: format!("x-a,{MARK}-name").into_bytes(),
+        }
+    }
+
+    fn reply(lines: &[(&str, &str)]) -> Reply {
+        let lines = [&[("vary", "Origin")], lines].concat();
+        let line = |(name, value): (&str, &str)| (name.into(), value.into());
+        let lines = lines.into_iter().map(line).collect();
+        Reply { status: 204, lines, body: vec![] }
+    }
+
+    #[test]
+    fn what_may_come_back() {
+        let origin = format!("https://{MARK}.example.com");
+        let method = format!("{MARK}-method");
+        let names = format!("{MARK}-name, x-a");
+        let all = reply(&[
+            ("access-control-allow-origin", &origin),
+            ("access-control-allow-methods", &method),
+            ("access-control-allow-headers", &names),
+        ]);
+        assert!(request("echo", true).judge(&all).is_ok());
+        // Another policy echoes the origin alone.
+        assert!(request("list", true).judge(&all).is_err());
+        let echoed = reply(&[("access-control-allow-origin", &origin)]);
+        assert!(request("list", true).judge(&echoed).is_ok());
+        assert!(request("list", false).judge(&echoed).is_err());
+    }
+
+    #[test]
+    fn what_may_not() {
+        let marked = format!("x{MARK}");
+        let unasked = format!("{MARK}-other");
+        for lines in [
+            [("x-other", marked.as_str())],
+            [(marked.as_str(), "x")],
+            [("set-cookie", "a=b")],
+            [("access-control-allow-origin", "WRONG")],
+            [("access-control-allow-methods", "WRONG")],
+            [("access-control-allow-headers", &unasked)],
+            [("vary", &marked)],
+        ] {
+            let problem = request("echo", true).judge(&reply(&lines));
+            assert!(problem.is_err(), "{lines:?}");
+        }
+        let no_vary = Reply { status: 204, lines: vec![], body: vec![] };
+        assert!(request("list", false).judge(&no_vary).is_err());
+    }
 }
