@@ -196,6 +196,22 @@ impl Report {
     }
 }
 
+/// The problems by their places; errors first, then as they were found.
+fn in_order(
+    listed: Vec<(&'static Id, Span, Report)>,
+) -> Vec<(&'static Id, Span, Report)> {
+    let key = |(at, (code, span, _)): (usize, &(&'static Id, Span, Report))| {
+        let warning = u64::from(code.severity() == Severity::Warning);
+        (u64::from(span.start) << 1 | warning, at)
+    };
+    let mut order: Vec<(u64, usize)> =
+        listed.iter().enumerate().map(key).collect();
+    order.sort_unstable();
+    let mut listed: Vec<_> = listed.into_iter().map(Some).collect();
+    let taken = order.iter().filter_map(|&(_, at)| listed.get_mut(at)?.take());
+    taken.collect()
+}
+
 /// Collects the problems of a document.
 #[derive(Debug, Default)]
 pub(crate) struct Sink {
@@ -224,12 +240,24 @@ impl Sink {
         span: Span,
         report: impl FnOnce() -> Report,
     ) {
-        let tally = self.tally(code);
-        if tally.listed.len() < MAX_DIAGNOSTICS {
-            tally.listed.push((code, span, report()));
-        } else {
-            tally.more += 1;
+        if self.has_room(code) {
+            self.list(code, span, report());
         }
+    }
+
+    /// Whether one more problem is listed; if not, it is counted. Like what
+    /// follows, it is a call from a hundred places, which had better be small.
+    #[inline(never)]
+    fn has_room(&mut self, code: &'static Id) -> bool {
+        let tally = self.tally(code);
+        let room = tally.listed.len() < MAX_DIAGNOSTICS;
+        tally.more += usize::from(!room);
+        room
+    }
+
+    #[inline(never)]
+    fn list(&mut self, code: &'static Id, span: Span, report: Report) {
+        self.tally(code).listed.push((code, span, report));
     }
 
     /// Adds a problem that several policies may have in common, since it stands in
@@ -276,9 +304,8 @@ impl Sink {
     /// the end.
     pub(crate) fn finish(self, source: &str, text: &[u8]) -> Diagnostics {
         let source = escape(source);
-        let mut listed = self.errors.listed;
-        listed.extend(self.warnings.listed);
-        listed.sort_by_key(|(code, span, _)| (span.start, code.severity()));
+        let listed = [self.errors.listed, self.warnings.listed];
+        let mut listed = in_order(listed.into_iter().flatten().collect());
         let end = Span::new(text.len(), text.len());
         for (more, code) in [
             (self.errors.more, &codes::MORE_ERRORS),

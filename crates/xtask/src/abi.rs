@@ -85,6 +85,7 @@ pub fn check() -> Result<usize> {
     checks += structure(&library)?;
     count += done("symbols of the library", checks);
 
+    count += done("features", library::check_features()?);
     count += done("sizes", library::check_sizes()?);
 
     count += done("layouts", layouts()?);
