@@ -98,7 +98,9 @@ pub fn command(arguments: &Arguments) -> Result {
         let environment = [&environment[..], &envoys.environment()].concat();
         totals.cargo_test(&["--workspace", "--locked"], &environment);
         totals.step("the C ABI", abi::check);
-        totals.step("the Python package", || python::check(arguments.quick));
+        // Other Pythons, and the source distribution, take as long again:
+        // `cargo xtask python` has them.
+        totals.step("the Python package", || python::check(true));
         if !arguments.quick {
             totals.step("instructions", || {
                 bench::check_nginx()?;
