@@ -4,9 +4,11 @@
 use libcors_benches::Workload;
 use regex::bytes::RegexSet;
 
+type Covers = dyn Fn(&[u8]) -> bool + Send + Sync;
+
 pub enum Origins {
     List(Vec<String>),
-    Predicate(Box<dyn Fn(&[u8]) -> bool + Send + Sync>),
+    Predicate(Box<Covers>),
 }
 
 impl Origins {
