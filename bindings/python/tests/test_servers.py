@@ -151,7 +151,7 @@ def check(server: Server) -> None:
     assert server.ask("/items", "HEAD").headers["Vary"] == "Origin"
 
 
-def check_reload(server: Server, folder: Path) -> None:
+def check_reload(server: Server, folder: Path, processes: int) -> None:
     """Each process sees the change by itself, after a second at most."""
     path = folder / "cors.toml"
     text = path.read_text()
@@ -173,10 +173,13 @@ def check_reload(server: Server, folder: Path) -> None:
     # The first request to a process makes it look.
     assert opened(EVIL) == {EVIL}
     assert opened(APP) == {None}
-    replace(text.replace(APP, APP + "/"))
-    assert opened(EVIL) == {EVIL}
-    server.wait_for_log("cors.toml: changed and has errors")
-    server.wait_for_log(r"cors\.toml:4:42: error\[E\d+\]")
+    if processes == 1:
+        replace(text.replace(APP, APP + "/"))
+        # Of several, one may have had no request since the last good file, and
+        # goes on with what it had before that.
+        assert opened(EVIL) == {EVIL}
+        server.wait_for_log("cors.toml: changed and has errors")
+        server.wait_for_log(r"cors\.toml:4:42: error\[E\d+\]")
     replace(text)
     assert opened(APP) == {APP}
 
@@ -190,7 +193,7 @@ def test_fastapi_under_uvicorn(
         check(server)
         answer = server.ask("/status", origin=EVIL)
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
-        check_reload(server, folder)
+        check_reload(server, folder, processes=1)
 
 
 @pytest.mark.parametrize(
@@ -215,22 +218,26 @@ def test_two_workers_of_uvicorn(tmp_path: Path, folder: Path) -> None:
     command = [*UVICORN, "--workers=2", "fastapi_app:app"]
     with running(command, folder, tmp_path / "log") as server:
         server.wait_for_log("(?s)startup complete.*startup complete")
-        check_reload(server, folder)
+        check_reload(server, folder, processes=2)
 
 
 @pytest.mark.parametrize(
-    "options",
-    [["--workers=2"], ["--workers=2", "--threads=4", "--preload"]],
+    ("processes", "options"),
+    [(2, []), (1, ["--threads=4", "--preload"])],
     ids=["sync", "threads"],
 )
 @pytest.mark.parametrize("name", ["flask_app:app", "django_app:application"])
 def test_gunicorn(
-    tmp_path: Path, folder: Path, name: str, options: list[str]
+    tmp_path: Path,
+    folder: Path,
+    name: str,
+    processes: int,
+    options: list[str],
 ) -> None:
-    command = [*GUNICORN, *options, name]
+    command = [*GUNICORN, f"--workers={processes}", *options, name]
     with running(command, folder, tmp_path / "log") as server:
         check(server)
-        check_reload(server, folder)
+        check_reload(server, folder, processes)
 
 
 APPLICATION = '''
