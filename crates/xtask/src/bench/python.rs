@@ -22,6 +22,7 @@ pub(super) fn command() -> Result {
     noise.samples(500);
     let text = run::read(
         run::command(&python)
+            .arg("-B")
             .arg(run::root().join("benches/python/run.py"))
             .env_remove("PYTHONPATH"),
     )?;
@@ -34,7 +35,10 @@ pub(super) fn command() -> Result {
     if rows.is_empty() {
         fail!("benches/python/run.py printed nothing");
     }
-    run::say("nanoseconds per request, median; and more than without CORS");
+    run::say(
+        "nanoseconds per request, median; more than without CORS; and how \
+         many times as much as libcors",
+    );
     for row in &rows {
         let text = |key: &str| match &row[key] {
             Value::String(text) => text.clone(),
@@ -42,11 +46,12 @@ pub(super) fn command() -> Result {
             number => number.to_string(),
         };
         run::say(format_args!(
-            "{:<24}{:<24}{:>12}{:>12}",
+            "{:<24}{:<24}{:>12}{:>12}{:>10}",
             text("workload"),
             text("contender"),
             text("ns"),
             text("added_ns"),
+            text("ratio"),
         ));
     }
     let noise = noise.report();
