@@ -6,7 +6,7 @@ use libcors_policy::{HeaderName, Policy, Vary, merge_vary};
 
 use crate::{
     ffi::{self, Buffer, CLines, CRequest, guard},
-    image::{Compiled, template, write_closed},
+    image::{template, write_closed},
     policies::policy_of,
     status::{CORS_ERR_ARGUMENT, CORS_ERR_BUFFER, CORS_ERR_INTERNAL, CORS_OK},
     types::{
@@ -41,13 +41,13 @@ pub unsafe extern "C" fn cors_decide(
     unsafe {
         match decide_at_once(policy, request, decision) {
             true => CORS_OK,
-            false => decide_soon(policy, request, decision),
+            false => decide_any(policy, request, decision),
         }
     }
 }
 
-/// The shortest way of [`cors_decide`], which calls nothing. Returns whether it got
-/// there.
+/// The shortest way of [`cors_decide`], which calls nothing and cannot panic.
+/// Returns whether it got there.
 ///
 /// # Safety
 ///
@@ -65,84 +65,18 @@ unsafe fn decide_at_once(
                 return None;
             }
             let own = policy_of(policy)?;
-            let request = ffi::plain_request(request)?;
-            let usual = own.policy.find_at_once(request)?;
-            own.write_usual(decision, usual);
+            let request =
+                ffi::plain_request(request, own.policy.has_quick_origin())?;
+            let quick = own.policy.judge_quickly(request)?;
+            own.write_quickly(decision, quick);
         }
         Some(())
     };
     decide().is_some()
 }
 
-// The longer ways are `extern "C"` so that they can be jumped to: nothing has to be
-// done after them.
-
-/// The next longer way, for all that is usual; it cannot panic either.
-///
-/// # Safety
-///
-/// As for [`cors_decide`].
-#[inline(never)]
-unsafe extern "C" fn decide_soon(
-    policy: *const cors_policy,
-    request: *const cors_request,
-    decision: *mut cors_decision,
-) -> i32 {
-    // SAFETY: the caller promises it.
-    unsafe {
-        if ffi::is_of_this_version(decision)
-            && let Some(own) = policy_of(policy)
-            && let Some(request) = ffi::usual_request(request)
-        {
-            match own.policy.find_usual(request) {
-                Some(usual) => own.write_usual(decision, usual),
-                None => return decide_unusual(own, request, decision),
-            }
-            return CORS_OK;
-        }
-        decide_any(policy, request, decision)
-    }
-}
-
-/// Decides a request that is not bad, but not usual either.
-///
-/// # Safety
-///
-/// As for [`Compiled::write`].
-#[inline(never)]
-unsafe extern "C" fn decide_unusual(
-    own: &Compiled,
-    request: CRequest<'_>,
-    decision: *mut cors_decision,
-) -> i32 {
-    let decide = || {
-        panic_on_demand(request);
-        // SAFETY: the caller promises it.
-        unsafe { own.write(decision, &own.policy.decide_unusual(request)) };
-        CORS_OK
-    };
-    let status = guard(|| CORS_ERR_INTERNAL, decide);
-    if status != CORS_OK {
-        // SAFETY: as above.
-        unsafe { close(decision, request.as_ptr()) };
-    }
-    status
-}
-
-/// Panics if a test asks for it.
-#[inline(always)]
-fn panic_on_demand(request: CRequest<'_>) {
-    #[cfg(feature = "test-panic")]
-    {
-        use libcors_policy::{Ask as _, Lines as _};
-        if request.origin().line(0) == b"https://panic.example" {
-            panic!("asked for by a test");
-        }
-    }
-    let _ = request;
-}
-
-/// [`cors_decide`] for all requests.
+/// [`cors_decide`] for all requests. It is `extern "C"` so that it can be jumped to:
+/// nothing has to be done after it.
 ///
 /// # Safety
 ///
@@ -161,13 +95,12 @@ unsafe extern "C" fn decide_any(
         // SAFETY: the caller promises it.
         let (policy, request) =
             unsafe { (policy_of(policy), ffi::request(request)?) };
+        #[cfg(feature = "test-panic")]
         panic_on_demand(request);
         // SAFETY: `prepare_output` found the decision large enough.
         unsafe {
             match policy {
-                Some(own) => {
-                    own.write(decision, &own.policy.decide_unusual(request));
-                }
+                Some(own) => own.write(decision, request),
                 None => {
                     let decided = Policy::decide_without_policy(request);
                     write_closed(decision, &decided);
@@ -182,6 +115,15 @@ unsafe extern "C" fn decide_any(
         unsafe { close(decision, request) };
         status
     })
+}
+
+/// Panics if a test asks for it.
+#[cfg(feature = "test-panic")]
+fn panic_on_demand(request: CRequest<'_>) {
+    use libcors_policy::{Ask as _, Lines as _};
+    if request.origin().line(0) == b"https://panic.example" {
+        panic!("asked for by a test");
+    }
 }
 
 /// Fills a decision in that closes, from as much of the request as can be read.

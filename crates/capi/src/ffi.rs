@@ -1,7 +1,7 @@
 //! Where C pointers become Rust references and back: all conversions of the
 //! crate, and the barrier that no panic passes.
 
-use core::{ffi::c_char, hint, mem, ptr, slice};
+use core::{ffi::c_char, hint, marker::PhantomData, mem, ptr, slice};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use libcors_policy::{Ask, Lines};
@@ -44,32 +44,44 @@ pub(crate) unsafe fn bytes<'a>(
     match is_bad(data, len) {
         true => Err(CORS_ERR_ARGUMENT),
         // SAFETY: the caller promises `len` bytes at `data`.
-        false => Ok(unsafe { good_slice(data.cast(), len) }),
+        false => Ok(unsafe { good_bytes(cors_str { data, len }) }),
     }
 }
 
-/// Lines of a request, each of which was checked.
+/// Lines of a request, each of which was checked. They are no slice, so that none
+/// has to be made up for fields that are not there.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CLines<'a>(&'a [cors_str]);
+pub(crate) struct CLines<'a> {
+    field: cors_lines,
+    of: PhantomData<&'a [cors_str]>,
+}
 
 impl<'a> Lines<'a> for CLines<'a> {
     #[inline]
     fn count(self) -> usize {
-        self.0.len()
+        self.field.count
     }
 
     #[inline]
     fn line(self, index: usize) -> &'a [u8] {
-        match self.0.get(index) {
-            // SAFETY: the string was checked, and the caller keeps it
-            // unchanged.
-            Some(line) => unsafe { good_bytes(*line) },
-            None => &[],
+        match index < self.field.count {
+            // SAFETY: there are `count` strings; this one was checked, and the
+            // caller keeps it unchanged.
+            true => unsafe { good_bytes(*self.field.lines.add(index)) },
+            false => &[],
         }
     }
 }
 
 impl<'a> CLines<'a> {
+    /// # Safety
+    ///
+    /// There must be `count` strings that are as [`bytes`] asks.
+    #[inline]
+    unsafe fn new(field: cors_lines) -> CLines<'a> {
+        CLines { field, of: PhantomData }
+    }
+
     pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> + Clone {
         (0..self.count()).map(move |i| self.line(i))
     }
@@ -86,10 +98,11 @@ pub(crate) unsafe fn lines<'a>(
     data: *const cors_str,
     count: usize,
 ) -> Result<CLines<'a>, i32> {
-    match is_bad_field(cors_lines { lines: data, count }) {
+    let field = cors_lines { lines: data, count };
+    match is_bad_field(field) {
         true => Err(CORS_ERR_ARGUMENT),
         // SAFETY: the caller promises `count` strings at `data`.
-        false => Ok(CLines(unsafe { good_slice(data, count) })),
+        false => Ok(unsafe { CLines::new(field) }),
     }
 }
 
@@ -108,34 +121,39 @@ fn is_bad<T>(data: *const T, count: usize) -> bool {
 /// As for [`bytes`], and [`is_bad`] must have said that it is not.
 #[inline]
 unsafe fn good_bytes<'a>(string: cors_str) -> &'a [u8] {
-    // SAFETY: the caller promises it.
-    unsafe { good_slice(string.data.cast(), string.len) }
-}
-
-/// # Safety
-///
-/// `data` must point to `count` values that live and stay unchanged for `'a`, or
-/// be NULL with a `count` of 0.
-#[inline]
-unsafe fn good_slice<'a, T>(data: *const T, count: usize) -> &'a [T] {
-    let data = match data.is_null() {
-        true => ptr::NonNull::<T>::dangling().as_ptr().cast_const(),
-        false => data,
+    let data = match string.data.is_null() {
+        true => ptr::NonNull::dangling().as_ptr(),
+        false => string.data.cast(),
     };
     // SAFETY: the caller promises it.
-    unsafe { slice::from_raw_parts(data, count) }
+    unsafe { slice::from_raw_parts(data, string.len) }
 }
 
 /// Whether the lines of a field, or any of them, are bad.
 #[inline]
 fn is_bad_field(field: cors_lines) -> bool {
-    is_bad(field.lines, field.count)
-        || (0..field.count).any(|i| {
-            // SAFETY: the caller of whatever function we are in promises `count`
-            // strings.
-            let line = unsafe { *field.lines.add(i) };
-            is_bad(line.data, line.len)
-        })
+    match field.count {
+        0 => false,
+        // Nearly all fields have one line.
+        1 => {
+            field.lines.is_null() || {
+                // SAFETY: the caller of whatever function we are in promises
+                // `count` strings.
+                let line = unsafe { *field.lines };
+                is_bad(line.data, line.len)
+            }
+        }
+        _ => is_bad(field.lines, field.count) || are_bad_lines(field),
+    }
+}
+
+#[inline(never)]
+fn are_bad_lines(field: cors_lines) -> bool {
+    (0..field.count).any(|i| {
+        // SAFETY: as for `is_bad_field`.
+        let line = unsafe { *field.lines.add(i) };
+        is_bad(line.data, line.len)
+    })
 }
 
 /// A request whose strings and lines are not bad. It is read where it lies, so
@@ -151,10 +169,9 @@ macro_rules! fields {
             $(
                 #[inline]
                 fn $lines(self) -> CLines<'a> {
-                    let field = self.0.$lines;
                     // SAFETY: `request` checked this field, which the caller
                     // keeps unchanged.
-                    CLines(unsafe { good_slice(field.lines, field.count) })
+                    unsafe { CLines::new(self.0.$lines) }
                 }
             )*
             $(
@@ -242,10 +259,6 @@ pub(crate) unsafe fn salvage(
 }
 
 impl<'a> CRequest<'a> {
-    pub(crate) fn as_ptr(self) -> *const cors_request {
-        self.0
-    }
-
     /// A request that [`salvage`] returned.
     pub(crate) fn salvaged(good: &'a cors_request) -> CRequest<'a> {
         CRequest(good)
@@ -298,7 +311,8 @@ pub(crate) unsafe fn is_of_this_version<T>(object: *const T) -> bool {
 }
 
 /// The request, if it is one of this version, has no more fields than most have,
-/// and is not bad; `None` for all others, which [`request`] tells apart.
+/// and is not bad; `None` for all others, which [`request`] tells apart. One with an
+/// `Origin` may be left to that too.
 ///
 /// # Safety
 ///
@@ -306,6 +320,7 @@ pub(crate) unsafe fn is_of_this_version<T>(object: *const T) -> bool {
 #[inline(always)]
 pub(crate) unsafe fn plain_request<'a>(
     request: *const cors_request,
+    with_origin: bool,
 ) -> Option<CRequest<'a>> {
     // SAFETY: the caller promises it.
     if !unsafe { is_of_this_version(request) } {
@@ -313,14 +328,27 @@ pub(crate) unsafe fn plain_request<'a>(
     }
     // SAFETY: as above.
     let raw = unsafe { &*request };
-    let others = raw.request_method.count
-        | raw.request_headers.count
+    if raw.request_method.count != 0 || raw.origin.count > 1 {
+        return None;
+    }
+    if raw.origin.count == 1 {
+        if !with_origin || raw.origin.lines.is_null() {
+            return None;
+        }
+        // SAFETY: the caller promises one string there.
+        let line = unsafe { *raw.origin.lines };
+        if line.len == 0 || is_bad(line.data, line.len) {
+            return None;
+        }
+        // SAFETY: it was found so just now. The compiler need not ask again.
+        unsafe { hint::assert_unchecked(!line.data.is_null()) };
+    }
+    let others = raw.request_headers.count
         | raw.request_private_network.count
         | raw.upgrade.count
         | raw.protocol.len;
     let bad = |string: cors_str| is_bad(string.data, string.len);
     if others != 0
-        || raw.origin.count > 1
         || bad(raw.method)
         || bad(raw.scheme)
         || bad(raw.host)
@@ -328,61 +356,12 @@ pub(crate) unsafe fn plain_request<'a>(
     {
         return None;
     }
-    if raw.origin.count == 1 {
-        if raw.origin.lines.is_null() {
-            return None;
-        }
-        // SAFETY: the caller promises one string there.
-        let line = unsafe { *raw.origin.lines };
-        if line.len == 0 || bad(line) {
-            return None;
-        }
-        // SAFETY: it was found so just now. The compiler need not ask again.
-        unsafe { hint::assert_unchecked(!line.data.is_null()) };
-    }
     // SAFETY: as above, of what was found to be 0 together.
     unsafe {
-        hint::assert_unchecked(raw.request_method.count == 0);
         hint::assert_unchecked(raw.upgrade.count == 0);
         hint::assert_unchecked(raw.protocol.len == 0);
     }
     Some(CRequest(raw))
-}
-
-/// The request, if it is one of this version, has at most one line of each field,
-/// as most have, and is not bad; `None` for all others.
-///
-/// # Safety
-///
-/// As for [`request`].
-#[inline(always)]
-pub(crate) unsafe fn usual_request<'a>(
-    request: *const cors_request,
-) -> Option<CRequest<'a>> {
-    // SAFETY: the caller promises it.
-    if !unsafe { is_of_this_version(request) } {
-        return None;
-    }
-    // SAFETY: as above.
-    let raw = unsafe { &*request };
-    let bad = |string: cors_str| is_bad(string.data, string.len);
-    // SAFETY: the caller promises one string there.
-    let line = |field: cors_lines| unsafe { *field.lines };
-    let odd = |field: cors_lines| {
-        field.count != 0
-            && (field.count != 1 || field.lines.is_null() || bad(line(field)))
-    };
-    let usual = !odd(raw.origin)
-        && !odd(raw.request_method)
-        && !odd(raw.request_headers)
-        && !odd(raw.request_private_network)
-        && !odd(raw.upgrade)
-        && !bad(raw.method)
-        && !bad(raw.protocol)
-        && !bad(raw.scheme)
-        && !bad(raw.host)
-        && !bad(raw.sec_fetch_site);
-    usual.then_some(CRequest(raw))
 }
 
 /// A request of a later version is fine if it asks for nothing that is not known

@@ -3,8 +3,8 @@
 use core::{mem::offset_of, ptr};
 
 use libcors_policy::{
-    Decision, HeaderName, Lines, Policy, Request, Source, TemplateHeader,
-    Usual, Vary,
+    Answer, Ask, Decided, Decision, HeaderName, Lines, Policy, Quick, Request,
+    Source, TemplateHeader, Vary,
 };
 
 use crate::types::{
@@ -12,22 +12,23 @@ use crate::types::{
     cors_header, cors_str,
 };
 
-/// A policy, with an image of the decisions of each of its variants.
+/// A policy, with an image of the decisions of each of its answers.
 #[derive(Debug)]
 pub(crate) struct Compiled {
     pub(crate) policy: Policy,
-    /// Of usual requests: without `Origin`, and from an allowed origin.
+    /// Of what is found quickly: without `Origin`, and from an allowed origin.
     none: ShortImage,
-    listed: ShortImage,
-    preflight: Image,
+    allowed: ShortImage,
     images: Box<[Image]>,
+    /// The header lists that the images point to.
+    _lists: Box<[Box<[cors_header]>]>,
 }
 
 /// A decision, but for what differs from one request to the next.
 #[derive(Debug)]
 struct Image {
     head: Head,
-    headers: Box<[cors_header]>,
+    headers: *const cors_header,
     open: Open,
 }
 
@@ -51,15 +52,11 @@ enum Open {
     Others,
 }
 
-// SAFETY: the pointers are to static strings, and to those of the policy beside
-// it, which nobody changes.
-unsafe impl Send for Image {}
+// SAFETY: the pointers are to static strings, and to what the policy and the lists
+// beside it have allocated, which nobody changes.
+unsafe impl Send for Compiled {}
 // SAFETY: as above.
-unsafe impl Sync for Image {}
-// SAFETY: as above.
-unsafe impl Send for ShortImage {}
-// SAFETY: as above.
-unsafe impl Sync for ShortImage {}
+unsafe impl Sync for Compiled {}
 
 /// The members of a `cors_decision` before its headers.
 #[repr(C)]
@@ -82,6 +79,7 @@ struct Head {
 }
 
 const _: () = {
+    assert!(CORS_RULE_NONE == Decided::NO_RULE);
     assert!(size_of::<Head>() == offset_of!(cors_decision, headers));
     assert!(offset_of!(Head, kind) == offset_of!(cors_decision, kind));
     assert!(offset_of!(Head, reason) == offset_of!(cors_decision, reason));
@@ -100,124 +98,127 @@ const _: () = {
 
 impl Compiled {
     pub(crate) fn new(policy: Policy) -> Compiled {
-        let usual = |usual| {
-            let decision: Decision<'_> = policy.decide_usual(usual);
-            Image::new(&policy, &decision, decision.variant())
-        };
-        // The rest differs from request to request.
-        let listed = |preflight| Usual::Listed {
-            preflight,
-            rule: 0,
-            origin: b"",
-            source: Source::Origin,
-        };
+        let lists: Box<[Box<[cors_header]>]> = (0..policy.variant_count())
+            .map(|number| policy.variant(number).unwrap_or_default())
+            .map(|list| list.get(..CORS_HEADERS_MAX).unwrap_or(list))
+            .map(|list| list.iter().map(template).collect())
+            .collect();
         // All decisions of a policy have in common what this one has.
         let common = policy.decide(&Request::new(b"GET"));
-        let variants = 0..policy.variant_count();
+        let list = |variant: u8| {
+            let list = lists.get(usize::from(variant));
+            list.map_or(&[][..], |list| &**list)
+        };
+        let image =
+            |answer: &Answer| Image::new(&common, answer, list(answer.variant));
+        let quick = |quick| {
+            let decided = policy.decided_quickly(quick);
+            let request = &Request::new(b"GET");
+            let answer = policy.decision(decided, request).answer();
+            image(&answer).shorten(list(answer.variant))
+        };
         Compiled {
-            none: usual(Usual::NoOrigin).shorten(),
-            listed: usual(listed(false)).shorten(),
-            preflight: usual(listed(true)),
-            images: variants
-                .map(|variant| Image::new(&policy, &common, variant))
-                .collect(),
+            none: quick(Quick::NoOrigin),
+            // The rest differs from request to request.
+            allowed: quick(Quick::Allowed { rule: 0, origin: b"" }),
+            images: policy.answers().iter().map(image).collect(),
+            _lists: lists,
             policy,
         }
     }
 
-    /// Writes the decision on a usual request.
+    /// Writes the decision on what was found quickly.
     ///
     /// # Safety
     ///
     /// `out` must be writable for the size of a decision, and its size be set.
     #[inline(always)]
-    pub(crate) unsafe fn write_usual(
+    pub(crate) unsafe fn write_quickly(
         &self,
         out: *mut cors_decision,
-        usual: Usual<'_>,
+        quick: Quick<'_>,
     ) {
         // SAFETY: the caller promises it.
         unsafe {
-            match usual {
-                Usual::NoOrigin => {
+            match quick {
+                Quick::NoOrigin => {
                     self.none.copy(out);
                 }
-                Usual::Listed { preflight: false, rule, origin, source } => {
-                    let headers = self.listed.copy(out);
+                Quick::Allowed { rule, origin } => {
+                    let headers = self.allowed.copy(out);
                     (&raw mut (*out).rule).write(rule);
                     // Where there is no header, nobody looks at the first.
-                    write_origin(headers, origin, source);
-                    let last = headers.add(self.listed.last_open);
-                    write_origin(last, origin, source);
-                }
-                Usual::Listed { preflight: true, rule, origin, source } => {
-                    let headers = self.preflight.copy(out);
-                    (&raw mut (*out).rule).write(rule);
-                    write_origin(headers, origin, source);
+                    write_origin(headers, origin, Source::Fixed);
+                    let last = headers.add(self.allowed.last_open);
+                    write_origin(last, origin, Source::Fixed);
                 }
             }
         }
     }
 
-    /// Writes a decision of this policy.
+    /// Decides a request, and writes the decision.
     ///
     /// # Safety
     ///
     /// `out` must be writable for the size of a decision, and its size be set.
-    pub(crate) unsafe fn write<'a, L: Lines<'a>>(
-        &self,
+    #[inline(always)]
+    pub(crate) unsafe fn write<'a, R: Ask<'a>>(
+        &'a self,
         out: *mut cors_decision,
-        decision: &Decision<'a, L>,
+        request: R,
     ) {
-        let Some(image) = self.images.get(decision.variant()) else {
-            // There is one for each variant. If not, nothing is allowed.
+        let decided = self.policy.judge(request);
+        let Some(image) = self.images.get(usize::from(decided.answer)) else {
+            // There is one for each answer. If not, nothing is allowed.
+            let closed = Policy::decide_without_policy(request);
             // SAFETY: the caller promises it.
-            return unsafe { write_closed(out, decision) };
+            return unsafe { write_closed(out, &closed) };
         };
         // SAFETY: the caller promises it.
         unsafe {
             let headers = image.copy(out);
-            fill_in(out, decision);
+            (&raw mut (*out).rule).write(decided.rule);
             match image.open {
                 Open::Nothing => {}
                 Open::First => {
-                    let (origin, source) = decision.origin();
-                    write_origin(headers, origin, source);
+                    write_origin(
+                        headers,
+                        decided.origin,
+                        decided.origin_source,
+                    );
                 }
-                Open::Others => write_headers(out, decision),
+                Open::Others => {
+                    write_headers(out, &self.policy.decision(decided, request));
+                }
             }
         }
     }
 }
 
 impl Image {
-    /// An image of this decision, with the headers of this variant.
-    fn new(policy: &Policy, decision: &Decision<'_>, variant: usize) -> Image {
-        let list = policy.variant(variant).unwrap_or_default();
-        let list = list.get(..CORS_HEADERS_MAX).unwrap_or(list);
-        let open = |header: &TemplateHeader| header.source() != Source::Fixed;
-        let only_origin = |(first, rest): (&TemplateHeader, &[_])| {
-            first.source() == Source::Origin && !rest.iter().any(open)
+    /// An image of this answer, which has these headers; all else is as in a
+    /// decision of the same policy.
+    fn new(
+        common: &Decision<'_>,
+        answer: &Answer,
+        headers: &[cors_header],
+    ) -> Image {
+        let open = |header: &cors_header| header.source != CORS_SOURCE_FIXED;
+        let only_origin = |(first, rest): (&cors_header, &[_])| {
+            first.source == Source::Origin as u32 && !rest.iter().any(open)
         };
         Image {
             head: Head {
-                kind: decision.kind() as u32,
-                outcome: decision.outcome() as u32,
-                reason: decision.reason() as u32,
-                status: decision.status().map_or(0, u32::from),
-                enforced: decision.enforced().into(),
-                variant: variant as u32,
-                vary: decision.vary().bits().into(),
-                upstream: decision.upstream() as u32,
-                owned: decision.owned_bits().into(),
-                header_count: list.len() as u32,
-                vary_value: vary_value(decision.vary()),
-                ..Head::CLOSED
+                enforced: common.enforced().into(),
+                upstream: common.upstream() as u32,
+                owned: common.owned_bits().into(),
+                header_count: headers.len() as u32,
+                ..Head::of(answer)
             },
-            headers: list.iter().map(template).collect(),
-            open: if !list.iter().any(open) {
+            headers: headers.as_ptr(),
+            open: if !headers.iter().any(open) {
                 Open::Nothing
-            } else if list.split_first().is_some_and(only_origin) {
+            } else if headers.split_first().is_some_and(only_origin) {
                 Open::First
             } else {
                 Open::Others
@@ -225,16 +226,17 @@ impl Image {
         }
     }
 
-    /// The same, for a usual request: its answer has few headers, and none is open
+    /// The same, for what is found quickly: it has few headers, and none is open
     /// but that of the origin.
-    fn shorten(self) -> ShortImage {
+    fn shorten(self, headers: &[cors_header]) -> ShortImage {
+        debug_assert!(headers.len() <= 4);
         let mut last_open = 0;
-        for (at, header) in self.headers.iter().enumerate() {
+        for (at, header) in headers.iter().enumerate() {
             if header.source != CORS_SOURCE_FIXED {
                 last_open = at;
             }
         }
-        let nth = |n: usize| self.headers.get(n).copied();
+        let nth = |n: usize| headers.get(n).copied();
         let nothing = HEADERS.0[0];
         ShortImage {
             head: self.head,
@@ -247,14 +249,15 @@ impl Image {
     /// # Safety
     ///
     /// As for [`Compiled::write`].
+    #[inline(always)]
     unsafe fn copy(&self, out: *mut cors_decision) -> *mut cors_header {
-        // SAFETY: the caller promises it, and no image has more headers than a
-        // decision.
+        // SAFETY: the caller promises it, no image has more headers than a
+        // decision, and its list lives as long as the image.
         unsafe {
             self.head.copy(out);
             let headers: *mut cors_header = (&raw mut (*out).headers).cast();
-            let (from, count) = (self.headers.as_ptr(), self.headers.len());
-            ptr::copy_nonoverlapping(from, headers, count);
+            let count = self.head.header_count as usize;
+            ptr::copy_nonoverlapping(self.headers, headers, count);
             headers
         }
     }
@@ -300,6 +303,19 @@ impl Head {
         vary_value: cors_str { data: ptr::null(), len: 0 },
     };
 
+    fn of(answer: &Answer) -> Head {
+        Head {
+            kind: answer.kind as u32,
+            outcome: answer.outcome as u32,
+            reason: answer.reason as u32,
+            status: answer.status.map_or(0, u32::from),
+            variant: answer.variant.into(),
+            vary: answer.vary.bits().into(),
+            vary_value: vary_value(answer.vary),
+            ..Head::CLOSED
+        }
+    }
+
     /// # Safety
     ///
     /// As for [`Compiled::write`].
@@ -342,36 +358,9 @@ pub(crate) unsafe fn write_closed<'a, L: Lines<'a>>(
     decision: &Decision<'a, L>,
 ) {
     let owned = decision.owned_bits().into();
-    let vary_value = vary_value(Vary::NONE);
+    let head = Head { owned, ..Head::of(&decision.answer()) };
     // SAFETY: the caller promises it.
-    unsafe {
-        Head { owned, vary_value, ..Head::CLOSED }.copy(out);
-        fill_in(out, decision);
-    }
-}
-
-/// Writes what differs from one request to the next, but for the headers.
-///
-/// # Safety
-///
-/// As for [`Compiled::write`].
-#[inline(always)]
-unsafe fn fill_in<'a, L: Lines<'a>>(
-    out: *mut cors_decision,
-    decision: &Decision<'a, L>,
-) {
-    // SAFETY: the caller promises that all members may be written.
-    unsafe {
-        (&raw mut (*out).kind).write(decision.kind() as u32);
-        (&raw mut (*out).outcome).write(decision.outcome() as u32);
-        (&raw mut (*out).reason).write(decision.reason() as u32);
-        let rule = decision.rule().unwrap_or(CORS_RULE_NONE);
-        (&raw mut (*out).rule).write(rule);
-        let status = decision.status().map_or(0, u32::from);
-        (&raw mut (*out).status).write(status);
-        (&raw mut (*out).vary).write(decision.vary().bits().into());
-        (&raw mut (*out).vary_value).write(vary_value(decision.vary()));
-    }
+    unsafe { head.copy(out) };
 }
 
 /// Writes all headers of a decision, one by one.

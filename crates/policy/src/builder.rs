@@ -7,14 +7,15 @@ use alloc::{
 use core::fmt;
 
 use crate::{
+    answers::{Answers, PreflightParts, Rules},
     bytes::is_token,
     decision::{Owned, Upstream},
     header::{HeaderName, Source},
     origins::{Expression, OriginSet},
     pattern::{ExactOrigin, OriginPattern, TuplePattern},
     policy::{
-        AnyOrigin, Disallowed, Mode, Names, Policy, Preflight, PreflightParts,
-        TemplateHeader, join,
+        AnyOrigin, Disallowed, Mode, Names, Policy, Preflight, TemplateHeader,
+        join,
     },
     table::{ByteMap, Records},
     text::Text,
@@ -302,6 +303,21 @@ impl PolicyBuilder {
         if lists.echo_headers || star(&headers) && !authorization {
             vary_preflight = vary_preflight.with(Vary::REQUEST_HEADERS);
         }
+        let preflight_denied = Some(self.preflight_status);
+        let answers = Answers::new(&Rules {
+            preflight_denied,
+            preflight_passed: match self.preflight {
+                Preflight::Answer => preflight_denied,
+                Preflight::Forward => None,
+            },
+            disallowed: self.disallowed,
+            websocket: self.websocket,
+            vary,
+            vary_preflight,
+            none: variants.none,
+            actual: variants.actual,
+            preflight: variants.preflight,
+        });
         let mut owned = Owned::CORS;
         if self.timing {
             owned = owned.with(HeaderName::TimingAllowOrigin);
@@ -319,9 +335,10 @@ impl PolicyBuilder {
             }
         }
         let policy = Policy {
-            short_methods: ["GET", "HEAD", "POST"]
-                .into_iter()
-                .chain(methods.iter().map(String::as_str))
+            short_methods: methods
+                .iter()
+                .map(String::as_str)
+                .chain(["GET", "HEAD", "POST"])
                 .filter_map(|method| pack(method.as_bytes()))
                 .collect(),
             methods: names(&methods),
@@ -336,19 +353,11 @@ impl PolicyBuilder {
             )
             .ok_or(BuildError::TooLarge)?,
             private_network: self.private_network,
-            preflight: self.preflight,
-            preflight_status: Some(self.preflight_status),
-            disallowed: self.disallowed,
-            websocket: self.websocket,
             upstream: self.upstream,
             enforced: true,
             owned,
-            vary,
-            vary_preflight,
-            variant_none: variants.none,
-            variant_actual: variants.actual,
-            variant_preflight: variants.preflight,
             variants: variants.lists.into_boxed_slice(),
+            answers,
         };
         Ok(match self.mode {
             Mode::Enforce => policy,
@@ -361,17 +370,10 @@ impl PolicyBuilder {
 fn report(policy: Policy) -> Policy {
     Policy {
         enforced: false,
-        preflight_status: None,
-        disallowed: Disallowed::Pass,
-        websocket: Disallowed::Pass,
         upstream: Upstream::Replace,
         owned: Owned::NOTHING,
-        vary: Vary::NONE,
-        vary_preflight: Vary::NONE,
         variants: Box::new([Box::default()]),
-        variant_none: 0,
-        variant_actual: 0,
-        variant_preflight: [0; 8],
+        answers: Answers::new(&Rules::REPORT),
         ..policy
     }
 }
@@ -508,7 +510,7 @@ struct Variants {
     lists: Vec<Box<[TemplateHeader]>>,
     none: u8,
     actual: u8,
-    preflight: [u8; 8],
+    preflight: [Option<u8>; PreflightParts::COUNT],
 }
 
 impl Variants {
@@ -520,7 +522,7 @@ impl Variants {
             lists: vec![Box::default()],
             none: 0,
             actual: 0,
-            preflight: [0; 8],
+            preflight: [None; _],
         };
         variants.none = variants.number(lists.none()?);
         variants.actual = variants.number(lists.actual()?);
@@ -535,7 +537,7 @@ impl Variants {
             }
             let number = variants.number(lists.preflight(parts)?);
             if let Some(slot) = variants.preflight.get_mut(parts.number()) {
-                *slot = number;
+                *slot = Some(number);
             }
         }
         Ok(variants)

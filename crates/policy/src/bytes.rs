@@ -37,6 +37,35 @@ pub(crate) fn is_token_byte(byte: u8) -> bool {
     TOKEN.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
+/// A word whose bytes are 0 where these are lower-case letters or dashes, as in
+/// nearly all names of fields. All eight are told at once.
+#[inline]
+fn others(bytes: &[u8; 8]) -> u64 {
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let all = |byte: u8| u64::from_le_bytes([byte; 8]);
+    let word = u64::from_le_bytes(*bytes);
+    // None of these sums carries into the next byte; the upper bit of each tells.
+    let low = word & !HIGH;
+    let from_a = low + all(0x80 - b'a');
+    let after_z = low + all(0x7f - b'z');
+    let no_dash = (low ^ all(b'-')) + all(0x7f);
+    ((!from_a | after_z) & no_dash | word) & HIGH
+}
+
+/// The bytes of a token, as many as there are, and those after them.
+#[inline]
+pub(crate) fn split_token(bytes: &[u8]) -> (&[u8], &[u8]) {
+    let words = bytes.as_chunks().0;
+    let plain = words.iter().take_while(|word| others(word) == 0).count();
+    let mut len = 8 * plain;
+    if let Some(word) = words.get(plain) {
+        len += others(word).trailing_zeros() as usize / 8;
+    }
+    let rest = bytes.get(len..).unwrap_or_default();
+    len += rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
+    bytes.split_at_checked(len).unwrap_or_default()
+}
+
 /// Whether these bytes are a token of RFC 9110, section 5.6.2: a method, or the
 /// name of a field.
 pub fn is_token(bytes: &[u8]) -> bool {
@@ -67,4 +96,30 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 /// The members of a comma-separated list, trimmed, empty ones left out.
 pub(crate) fn members(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|&b| b == b',').map(trim).filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_token_ends_where_its_first_other_byte_is() {
+        for len in 0..40 {
+            for at in 0..len {
+                for byte in 0..=255 {
+                    let mut bytes: Vec<u8> = b"x-requested-With_9"
+                        .iter()
+                        .copied()
+                        .cycle()
+                        .take(len)
+                        .collect();
+                    bytes[at] = byte;
+                    let first = bytes.iter().position(|&b| !is_token_byte(b));
+                    let expected = bytes.split_at(first.unwrap_or(len));
+                    assert_eq!(split_token(&bytes), expected);
+                }
+            }
+        }
+    }
 }

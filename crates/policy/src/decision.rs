@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::{
+    answers::Answer,
     bytes::{members, trim},
     header::{HeaderName, Source},
     policy::TemplateHeader,
@@ -186,45 +187,45 @@ impl Owned {
     }
 }
 
-/// The answer of a policy to a request.
+/// The answer of a policy to a request, with all that it takes to carry it out.
 ///
 /// Its strings borrow from the policy and, where a header says so, from the
 /// request.
 #[derive(Clone, Copy)]
 pub struct Decision<'a, L = &'a [&'a [u8]]> {
-    pub(crate) kind: Kind,
-    pub(crate) outcome: Outcome,
-    pub(crate) reason: Reason,
+    pub(crate) answer: Answer,
     pub(crate) rule: Option<u32>,
-    pub(crate) status: Option<u16>,
-    pub(crate) enforced: bool,
-    pub(crate) upstream: Upstream,
-    pub(crate) owned: Owned,
-    pub(crate) vary: Vary,
-    pub(crate) variant: u8,
-    pub(crate) template: &'a [TemplateHeader],
     /// The allowed origin, and whose bytes they are.
     pub(crate) origin: &'a [u8],
     pub(crate) origin_source: Source,
-    /// Some only where a template echoes them.
-    pub(crate) method: Option<&'a [u8]>,
+    pub(crate) enforced: bool,
+    pub(crate) upstream: Upstream,
+    pub(crate) owned: Owned,
+    pub(crate) template: &'a [TemplateHeader],
+    /// These are read only by templates that echo them.
+    pub(crate) method: &'a [u8],
     pub(crate) list: Option<L>,
 }
 
 impl<'a, L: Lines<'a>> Decision<'a, L> {
+    /// What does not differ from one request to the next.
+    pub fn answer(&self) -> Answer {
+        self.answer
+    }
+
     /// What the request is.
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.answer.kind
     }
 
     /// What was decided.
     pub fn outcome(&self) -> Outcome {
-        self.outcome
+        self.answer.outcome
     }
 
     /// Why.
     pub fn reason(&self) -> Reason {
-        self.reason
+        self.answer.reason
     }
 
     /// The entry of the policy's list of origins that covers the origin: the
@@ -237,13 +238,14 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
     /// The status to answer with at once, without a body; `None` if the
     /// application answers.
     pub fn status(&self) -> Option<u16> {
-        self.status
+        self.answer.status
     }
 
     /// The same decision, but answered with 403.
     #[must_use]
     pub fn rejected(self) -> Self {
-        Decision { status: Some(403), ..self }
+        let status = Some(403);
+        Decision { answer: Answer { status, ..self.answer }, ..self }
     }
 
     /// Whether the decision is to be carried out; it is not in report mode.
@@ -260,7 +262,7 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
     ///
     /// [`Policy::variant`]: crate::Policy::variant
     pub fn variant(&self) -> usize {
-        self.variant.into()
+        self.answer.variant.into()
     }
 
     /// The value of headers of [`Source::Origin`], and whose bytes it is.
@@ -271,7 +273,7 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
 
     /// The names to merge into the response's `Vary`.
     pub fn vary(&self) -> Vary {
-        self.vary
+        self.answer.vary
     }
 
     /// Whether the response header of this name, in any case, is to be removed
@@ -311,8 +313,8 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         let name = header.name;
         let (value, source) = match header.source {
             Source::Fixed => (header.value.as_bytes(), Source::Fixed),
-            Source::Origin => (self.origin, self.origin_source),
-            Source::Method => (self.method.unwrap_or_default(), Source::Method),
+            Source::Origin => self.origin(),
+            Source::Method => (self.method, Source::Method),
             Source::HeaderList => return None,
         };
         Some(DecisionHeader { name, value, source })
@@ -360,13 +362,9 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
 impl<'a, L: Lines<'a>> fmt::Debug for Decision<'a, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decision")
-            .field("kind", &self.kind)
-            .field("outcome", &self.outcome)
-            .field("reason", &self.reason)
+            .field("answer", &self.answer)
             .field("rule", &self.rule)
-            .field("status", &self.status)
             .field("enforced", &self.enforced)
-            .field("vary", &self.vary)
             .finish_non_exhaustive()
     }
 }

@@ -230,15 +230,15 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
         let Some(policy) = self.policy else {
             return self.tell_no_policy();
         };
-        if self.decision.kind == Kind::None {
+        if self.decision.kind() == Kind::None {
             return;
         }
         let origin_passed = self.tell_origin(policy);
-        if self.decision.reason == Reason::SameOrigin {
+        if self.decision.reason() == Reason::SameOrigin {
             return;
         }
         let passed = origin_passed && self.tell_credentials(policy);
-        if passed && self.decision.kind == Kind::Preflight {
+        if passed && self.decision.kind() == Kind::Preflight {
             self.tell_method(policy);
             self.tell_headers(policy);
         }
@@ -254,7 +254,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
 
     fn tell_request(&mut self) {
         let method = Shown(self.request.method());
-        let text = match self.decision.kind {
+        let text = match self.decision.kind() {
             Kind::None => {
                 format!(
                     "{method} without Origin: nothing to decide; a browser \
@@ -285,7 +285,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     fn tell_answer(&mut self) {
         let decision = &self.decision;
         let mut answer = Vec::new();
-        answer.push(match decision.status {
+        answer.push(match decision.status() {
             _ if !decision.enforced => "report mode: the response is left as \
                 it is; without it, this is what would be found"
                 .to_owned(),
@@ -296,7 +296,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
             let name = header.name().as_str();
             answer.push(format!("{name}: {}", header.value().escape_ascii()));
         }
-        let vary: Vec<&str> = decision.vary.names().collect();
+        let vary: Vec<&str> = decision.vary().names().collect();
         if !vary.is_empty() {
             answer.push(format!("Vary: {}", vary.join(", ")));
         }
@@ -306,7 +306,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     fn tell_no_policy(&mut self) {
         let text = "there is no policy of the name that the server chose, so \
             all CORS headers are removed";
-        let passed = match self.decision.kind {
+        let passed = match self.decision.kind() {
             Kind::None => None,
             _ => Some(false),
         };
@@ -322,7 +322,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     /// Whether the origin is allowed.
     fn tell_origin(&mut self, policy: &Policy) -> bool {
         let origin = Shown(self.origin());
-        let (passed, text) = match self.decision.reason {
+        let (passed, text) = match self.decision.reason() {
             Reason::SameOrigin => (
                 None,
                 format!(
@@ -364,7 +364,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
 
     fn covered(&self, policy: &Policy) -> String {
         let origin = Shown(self.origin());
-        match self.decision.rule {
+        match self.decision.rule() {
             Some(rule) => format!(
                 "{origin} is covered by allow_origins[{rule}], \"{}\"",
                 policy.rule_text(rule).unwrap_or_default().escape_debug()
@@ -375,7 +375,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
 
     fn advise_origin(&self, policy: &Policy) -> Option<String> {
         let origin = self.origin();
-        match self.decision.reason {
+        match self.decision.reason() {
             Reason::NullOriginNotAllowed => Some(
                 "serve the page from an origin of its own; or list \"null\" \
                  in allow_origins, with \"null_origin\" in dangerously_allow: \
@@ -418,7 +418,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
             let lines: &[&[u8]] = &[text.as_bytes()];
             let mut request = Request::new(b"GET");
             request.origin = lines;
-            policy.decide(&request).outcome == Outcome::Allow
+            policy.decide(&request).outcome() == Outcome::Allow
         };
         let (near, part) = candidates
             .into_iter()
@@ -485,7 +485,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     fn tell_method(&mut self, policy: &Policy) {
         let method = self.request.request_method().line(0);
         let shown = Shown(method);
-        let (passed, text) = match self.decision.reason {
+        let (passed, text) = match self.decision.reason() {
             Reason::MethodMalformed => {
                 (false, format!("\"{shown}\" is no method"))
             }
@@ -504,7 +504,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
         self.block_method();
         let upper = method.to_ascii_uppercase();
         self.story.advice = Some(
-            if self.decision.reason == Reason::MethodMalformed {
+            if self.decision.reason() == Reason::MethodMalformed {
                 "find out which program sent it: a browser did not".to_owned()
             } else if upper != method && policy.methods.listed.contains(&upper)
             {
@@ -523,7 +523,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
         let failed_before = self.story.blocked;
         let list = self.request.request_headers();
         let lines = || (0..list.count()).map(|i| list.line(i));
-        let reason = self.decision.reason;
+        let reason = self.decision.reason();
         let unlisted: Vec<&[u8]> = match reason {
             Reason::HeadersMalformed | Reason::HeadersTooLarge => Vec::new(),
             _ => lines()
@@ -606,9 +606,9 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     }
 
     fn block_missing_origin(&mut self) {
-        if self.decision.kind == Kind::WebSocket {
+        if self.decision.kind() == Kind::WebSocket {
             // The page sees that its socket failed, and nothing about CORS.
-            self.story.blocked = self.decision.status.is_some();
+            self.story.blocked = self.decision.status().is_some();
             return;
         }
         self.block(
@@ -633,7 +633,7 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
     }
 
     fn in_preflight(&self, text: &str) -> String {
-        match self.decision.kind {
+        match self.decision.kind() {
             Kind::Preflight => format!(
                 "Response to preflight request doesn't pass access control \
                  check: {text}"

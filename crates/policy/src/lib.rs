@@ -51,6 +51,7 @@ dangerous and not flagged.
 
 extern crate alloc;
 
+mod answers;
 mod builder;
 mod bytes;
 mod decision;
@@ -67,6 +68,7 @@ mod tokens;
 mod vary;
 
 pub use crate::{
+    answers::{Answer, Decided},
     builder::{BuildError, PolicyBuilder},
     bytes::is_token,
     decision::{
@@ -83,8 +85,8 @@ pub use crate::{
     policy::{
         Disallowed, MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,
         MAX_REQUEST_HEADERS_EMPTY, MAX_REQUEST_HEADERS_LEN,
-        MAX_REQUEST_HEADERS_SPACE, Mode, Policy, Preflight, TemplateHeader,
-        Usual,
+        MAX_REQUEST_HEADERS_SPACE, Mode, Policy, Preflight, Quick,
+        TemplateHeader,
     },
     request::{Ask, Lines, Request},
     text::Text,

@@ -4,6 +4,7 @@ use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::fmt;
 
 use crate::{
+    header::Source,
     origin::{MAX_HOST, MAX_LABEL, Origin, are_labels, is_label_byte},
     pattern::{HostPattern, PortPattern, TuplePattern},
     table::{ByteMap, Index, Records, Rolling, equal, fold, hash},
@@ -69,40 +70,43 @@ impl OriginSet {
         })
     }
 
-    /// Looks an origin up: the lowest plain entry, else the lowest expression.
-    #[inline]
-    pub(crate) fn find(&self, bytes: &[u8]) -> Found<'_> {
+    /// What is found of the origins that most requests come from: of those that are
+    /// an entry, and those that one of a few patterns covers. That is the rule, the
+    /// origin, and whose bytes it is.
+    #[inline(always)]
+    pub(crate) fn find_usual<'a>(
+        &'a self,
+        bytes: &'a [u8],
+    ) -> Option<(u32, &'a [u8], Source)> {
         match self.exact.get(bytes) {
             // An entry is valid, so whatever equals it need not be parsed.
-            Some((rule, own)) if rule <= self.wildcards.lowest => {
-                Found::Exact { rule, own }
-            }
-            exact => self.find_wildcard(bytes, exact),
-        }
-    }
-
-    /// [`OriginSet::find`] for the origins that most requests come from: those that
-    /// are an entry, and those that one of a few patterns covers.
-    #[inline(always)]
-    pub(crate) fn find_usual(&self, bytes: &[u8]) -> Option<Found<'_>> {
-        match self.exact.get(bytes) {
-            Some((rule, own)) if rule <= self.wildcards.lowest => {
-                Some(Found::Exact { rule, own })
+            Some((rule, own)) => {
+                self.is_first(rule).then_some((rule, own, Source::Fixed))
             }
             None => {
                 let rule = self.wildcards.find_at_once(bytes)?;
-                Some(Found::Covered { rule })
+                Some((rule, bytes, Source::Origin))
             }
-            Some(_) => None,
         }
     }
 
-    /// [`OriginSet::find_usual`] where that takes a handful of instructions.
+    /// Whether no pattern can come before this exact entry.
+    #[inline(always)]
+    fn is_first(&self, rule: u32) -> bool {
+        rule <= self.wildcards.lowest
+    }
+
+    /// [`OriginSet::find_usual`] where that takes a handful of instructions, and is an
+    /// entry.
     #[inline(always)]
     pub(crate) fn find_at_once(&self, bytes: &[u8]) -> Option<(u32, &[u8])> {
-        self.exact
-            .get_at_once(bytes)
-            .filter(|(rule, _)| *rule <= self.wildcards.lowest)
+        self.exact.get_at_once(bytes).filter(|(rule, _)| self.is_first(*rule))
+    }
+
+    /// Whether there is but one exact origin.
+    #[inline(always)]
+    pub(crate) fn has_one(&self) -> bool {
+        self.exact.has_one()
     }
 
     /// The entry at `rule`, as it was written.
@@ -121,12 +125,9 @@ impl OriginSet {
         exact.or_else(wildcard).or_else(expression)
     }
 
-    #[inline(never)]
-    fn find_wildcard<'p>(
-        &'p self,
-        bytes: &[u8],
-        exact: Option<(u32, &'p [u8])>,
-    ) -> Found<'p> {
+    /// Looks an origin up: the lowest plain entry, else the lowest expression.
+    pub(crate) fn find(&self, bytes: &[u8]) -> Found<'_> {
+        let exact = self.exact.get(bytes);
         let Some(origin) = Origin::parse(bytes) else {
             return Found::Malformed;
         };

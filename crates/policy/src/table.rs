@@ -230,14 +230,16 @@ impl Records {
 #[derive(Clone, Debug)]
 struct Only {
     number: u32,
-    len: usize,
     with_nul: Box<[u8]>,
 }
 
 impl Only {
     #[inline(always)]
     fn key(&self) -> &[u8] {
-        self.with_nul.get(..self.len).unwrap_or_default()
+        match &*self.with_nul {
+            [key @ .., _] => key,
+            [] => &[],
+        }
     }
 }
 
@@ -259,7 +261,6 @@ impl ByteMap {
         });
         let only = only.map(|(number, key)| Only {
             number,
-            len: key.len(),
             with_nul: [key, &[0]].concat().into_boxed_slice(),
         });
         let keys = || records.iter().map(|(start, _, key)| (hash(key), start));
@@ -276,6 +277,12 @@ impl ByteMap {
     pub(crate) fn key_of(&self, number: u32) -> Option<&[u8]> {
         let mut records = self.records.iter();
         records.find(|record| record.1 == number).map(|(_, _, key)| key)
+    }
+
+    /// Whether there is but one key.
+    #[inline(always)]
+    pub(crate) fn has_one(&self) -> bool {
+        self.only.is_some()
     }
 
     /// [`ByteMap::get`] where that takes a handful of instructions: where there

@@ -11,21 +11,91 @@ const FEW: usize = 8;
 #[derive(Clone, Debug)]
 pub(crate) struct TokenSet {
     /// In ascending order.
-    names: Box<[Box<[u8]>]>,
+    names: Box<[Name]>,
     index: Index,
     longest: usize,
 }
 
+/// A token, with words to compare it by if it is of usual length.
+#[derive(Clone, Debug)]
+struct Name {
+    first: u64,
+    last: u64,
+    /// The last word with the comma that follows.
+    last_comma: u64,
+    bytes: Box<[u8]>,
+}
+
+/// How a list goes on after a token.
+enum After<'l> {
+    /// It does not start with that token.
+    Other,
+    End,
+    Comma(&'l [u8]),
+}
+
+impl Name {
+    fn new(token: &str) -> Name {
+        let word = |word: Option<&[u8; 8]>| word.map_or(0, as_word);
+        let with_comma = [token.as_bytes(), b","].concat();
+        Name {
+            first: word(token.as_bytes().first_chunk()),
+            last: word(token.as_bytes().last_chunk()),
+            last_comma: word(with_comma.last_chunk()),
+            bytes: token.as_bytes().into(),
+        }
+    }
+
+    /// Takes this token off a list.
+    #[inline(always)]
+    fn take_from<'l>(&self, list: &'l [u8]) -> After<'l> {
+        let len = self.bytes.len();
+        // Of these lengths the words leave nothing out, with a comma or without.
+        if !(8..=15).contains(&len) {
+            return self.take_other_from(list);
+        }
+        let same = |bytes: &[u8], word: u64| {
+            bytes.last_chunk().map(as_word) == Some(word)
+        };
+        if list.first_chunk().map(as_word) != Some(self.first) {
+            return After::Other;
+        }
+        match list.split_at_checked(len + 1) {
+            Some((start, rest)) if same(start, self.last_comma) => {
+                After::Comma(rest)
+            }
+            None if list.len() == len && same(list, self.last) => After::End,
+            _ => After::Other,
+        }
+    }
+
+    #[inline(never)]
+    fn take_other_from<'l>(&self, list: &'l [u8]) -> After<'l> {
+        match list.split_at_checked(self.bytes.len()) {
+            Some((start, rest)) if equal(start, &self.bytes) => match rest {
+                [] => After::End,
+                [b',', rest @ ..] => After::Comma(rest),
+                _ => After::Other,
+            },
+            _ => After::Other,
+        }
+    }
+}
+
+#[inline(always)]
+fn as_word(bytes: &[u8; 8]) -> u64 {
+    u64::from_le_bytes(*bytes)
+}
+
 impl TokenSet {
     pub(crate) fn new(names: &[String]) -> TokenSet {
-        let mut names: Vec<Box<[u8]>> =
-            names.iter().map(|name| name.as_bytes().into()).collect();
+        let mut names: Vec<&String> = names.iter().collect();
         names.sort_unstable();
-        let hashes = || names.iter().map(|name| hash(name)).zip(0..);
+        let hashes = || names.iter().map(|name| hash(name.as_bytes())).zip(0..);
         TokenSet {
             index: Index::new(names.len(), hashes, |_, _| false),
             longest: names.iter().map(|name| name.len()).max().unwrap_or(0),
-            names: names.into_boxed_slice(),
+            names: names.iter().map(|name| Name::new(name)).collect(),
         }
     }
 
@@ -33,7 +103,7 @@ impl TokenSet {
     #[inline]
     pub(crate) fn contains(&self, token: &[u8]) -> bool {
         match self.names.len() <= FEW {
-            true => self.names.iter().any(|name| equal(name, token)),
+            true => self.names.iter().any(|name| equal(&name.bytes, token)),
             false => self.find(token),
         }
     }
@@ -51,36 +121,31 @@ impl TokenSet {
         let Some(lower) = buffer.get_mut(..token.len()) else {
             // No browser sends such a name.
             let mut names = self.names.iter();
-            return names.any(|name| name.eq_ignore_ascii_case(token));
+            return names.any(|name| name.bytes.eq_ignore_ascii_case(token));
         };
         lower.copy_from_slice(token);
         lower.make_ascii_lowercase();
         self.contains(lower)
     }
 
-    /// Whether a list is made of tokens of this set in ascending order, each at
-    /// most once, parted by nothing but commas: what browsers send. All else is
-    /// for others to judge.
+    /// Takes tokens of this set off a list, as long as they stand there in ascending
+    /// order, each at most once, with nothing but a comma between them: as browsers
+    /// write it. Returns how many were taken with their comma, and what follows;
+    /// nothing does if the last token was the end.
     #[inline(always)]
-    pub(crate) fn has_sorted_list(&self, list: &[u8]) -> bool {
-        let mut rest = list;
+    pub(crate) fn take_sorted<'l>(
+        &self,
+        list: &'l [u8],
+    ) -> (usize, Option<&'l [u8]>) {
+        let (mut count, mut rest) = (0, list);
         for name in &self.names {
-            if let Some((start, after)) = rest.split_at_checked(name.len())
-                && equal(start, name)
-            {
-                match after {
-                    [] => return true,
-                    [b',', next @ ..] => rest = next,
-                    _ => {}
-                }
+            match name.take_from(rest) {
+                After::End => return (count, None),
+                After::Comma(next) => (count, rest) = (count + 1, next),
+                After::Other => {}
             }
         }
-        false
-    }
-
-    /// How many tokens there are.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
+        (count, Some(rest))
     }
 
     fn find(&self, token: &[u8]) -> bool {
@@ -89,7 +154,7 @@ impl TokenSet {
                 .index
                 .candidates(hash(token))
                 .filter_map(|number| self.names.get(number as usize))
-                .any(|name| **name == *token)
+                .any(|name| *name.bytes == *token)
     }
 }
 
@@ -141,6 +206,40 @@ mod tests {
         assert_eq!(pack(b""), None);
         assert_eq!(pack(b"PUT\0"), None);
         assert_eq!(pack(b"ABCDEFGHI"), None);
+    }
+
+    #[test]
+    fn takes_names_of_all_lengths_off_a_list() {
+        let names: Vec<String> = (1..30)
+            .map(|len| "abcdefghijklmnopqrstuvwxyzabcd"[..len].to_string())
+            .collect();
+        let set = TokenSet::new(&names);
+        let taken = |list: &str| {
+            let (count, rest) = set.take_sorted(list.as_bytes());
+            (count, rest.map(|rest| str::from_utf8(rest).unwrap().to_string()))
+        };
+        let all = names.join(",");
+        assert_eq!(taken(&all), (28, None));
+        assert_eq!(taken(""), (0, Some(String::new())));
+        for name in &names {
+            assert_eq!(taken(name), (0, None), "{name}");
+            let rest = |text: &str| Some(text.to_string());
+            assert_eq!(taken(&format!("{name},")), (1, rest("")));
+            assert_eq!(taken(&format!("{name},-")), (1, rest("-")));
+            assert_eq!(taken(&format!("{name},{name}")), (1, rest(name)));
+            for end in [" ", ".", "-,"] {
+                let list = format!("{name}{end}");
+                assert_eq!(taken(&list), (0, rest(&list)), "{list}");
+            }
+            for at in 0..name.len() {
+                let mut other = name.clone().into_bytes();
+                other[at] = b'.';
+                let other = String::from_utf8(other).unwrap();
+                assert_eq!(taken(&other), (0, rest(&other)));
+                let list = format!("{other},x");
+                assert_eq!(taken(&list), (0, rest(&list)));
+            }
+        }
     }
 
     #[test]
