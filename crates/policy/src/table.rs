@@ -177,11 +177,12 @@ pub(crate) struct ByteMap {
 }
 
 /// Keys one after the other, each a record of its number and length, the key
-/// itself and a NUL: a look-up that knows the place reads from there alone.
+/// itself and a NUL: a look-up that knows the place reads from there alone. A record
+/// that fits into a cache line lies in one, so that it is one miss at most.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Records {
     bytes: Vec<u8>,
-    count: usize,
+    starts: Vec<u32>,
     /// Whether something did not fit.
     overflow: bool,
 }
@@ -189,21 +190,53 @@ pub(crate) struct Records {
 /// The bytes of a record before its key.
 const HEAD: usize = 6;
 
+/// The bytes of a cache line.
+const LINE: usize = 64;
+
 impl Records {
     /// Adds a key. One that is longer than any origin, or beyond 4 GiB of keys,
     /// makes the set too large.
     pub(crate) fn push(&mut self, number: u32, key: &[u8]) {
-        let end = self.bytes.len() + HEAD + key.len() + 1;
-        let (Ok(_), Ok(len)) = (u32::try_from(end), u16::try_from(key.len()))
-        else {
+        let len = HEAD + key.len() + 1;
+        let left = LINE - self.bytes.len() % LINE;
+        let skipped = if left < len && len <= LINE { left } else { 0 };
+        let start = self.bytes.len() + skipped;
+        let (Ok(_), Ok(start), Ok(key_len)) = (
+            u32::try_from(start + len + LINE),
+            u32::try_from(start),
+            u16::try_from(key.len()),
+        ) else {
             self.overflow = true;
             return;
         };
+        self.bytes.resize(self.bytes.len() + skipped, 0);
         self.bytes.extend_from_slice(&number.to_le_bytes());
-        self.bytes.extend_from_slice(&len.to_le_bytes());
+        self.bytes.extend_from_slice(&key_len.to_le_bytes());
         self.bytes.extend_from_slice(key);
         self.bytes.push(0);
-        self.count += 1;
+        self.starts.push(start);
+    }
+
+    /// Moves all records so that they lie in cache lines as was planned.
+    fn align(&mut self) {
+        let len = self.bytes.len();
+        self.starts.shrink_to_fit();
+        self.bytes.shrink_to_fit();
+        self.bytes.reserve_exact(LINE);
+        let offset = self.bytes.as_ptr().align_offset(LINE);
+        // Not to know is no harm.
+        let Some(offset) = Some(offset).filter(|offset| *offset < LINE) else {
+            return;
+        };
+        self.bytes.resize(len + offset, 0);
+        self.bytes.copy_within(..len, offset);
+        for start in &mut self.starts {
+            *start += offset as u32;
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.starts.len()
     }
 
     /// The number and the key of the record that starts here.
@@ -217,11 +250,8 @@ impl Records {
 
     /// All records, each with its start.
     fn iter(&self) -> impl Iterator<Item = (u32, u32, &[u8])> {
-        let mut next = 0;
-        core::iter::from_fn(move || {
-            let start = next;
+        self.starts.iter().filter_map(|&start| {
             let (number, key) = self.get(start)?;
-            next += (HEAD + key.len() + 1) as u32;
             Some((start, number, key))
         })
     }
@@ -250,7 +280,7 @@ impl ByteMap {
         if records.overflow {
             return None;
         }
-        records.bytes.shrink_to_fit();
+        records.align();
         let (mut longest, mut only) = (0, None);
         for (_, number, key) in records.iter() {
             longest = longest.max(key.len());
@@ -265,12 +295,12 @@ impl ByteMap {
         });
         let keys = || records.iter().map(|(start, _, key)| (hash(key), start));
         let key = |start| records.get(start).map(|(_, key)| key);
-        let index = Index::new(records.count, keys, |a, b| key(a) == key(b));
+        let index = Index::new(records.len(), keys, |a, b| key(a) == key(b));
         Some(ByteMap { only, index, records, longest })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.count == 0
+        self.records.len() == 0
     }
 
     /// The key of this number; looks at all of them.
@@ -387,6 +417,21 @@ mod tests {
         assert_eq!(map.get(b"a").unwrap().0, 0);
         assert_eq!(map.get(b"b").unwrap().0, 1);
         assert_eq!(map.get(b"c").unwrap().0, 4);
+    }
+
+    #[test]
+    fn a_record_lies_in_one_cache_line() {
+        let keys: Vec<String> =
+            (0..100).map(|i| "k".repeat(i % 60 + 1)).collect();
+        let map = map(&keys);
+        let base = map.records.bytes.as_ptr().addr();
+        for (start, _, key) in map.records.iter() {
+            let first = base + start as usize;
+            let last = first + HEAD + key.len();
+            if HEAD + key.len() < LINE {
+                assert_eq!(first / LINE, last / LINE, "{key:?}");
+            }
+        }
     }
 
     #[test]
