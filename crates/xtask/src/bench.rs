@@ -20,6 +20,7 @@ mod python;
 mod quiet;
 mod results;
 mod runners;
+mod sizes;
 mod statistics;
 
 use clap::Subcommand;
@@ -48,8 +49,10 @@ enum What {
     Python,
     /// Requests through Envoy: without CORS, with its own filter, with the module
     Envoy,
-    /// How cost grows with origins and policies; sizes of files
+    /// How cost grows with origins and policies
     Growth,
+    /// How large the files are that are installed
+    Sizes,
     /// Preflights that arrive at the server in a visit, with real browsers
     Preflights,
     /// Memory of nginx workers, and whether reloads leave it as it is
@@ -72,6 +75,7 @@ pub fn command(arguments: &Arguments) -> Result {
         What::Python => python::command(),
         What::Envoy => crate::bench_envoy::command(),
         What::Growth => growth::command(),
+        What::Sizes => sizes::command(),
         What::Preflights => preflights::command(),
         What::Memory { reloads } => memory::command(*reloads),
         What::Report => report(),
@@ -87,9 +91,10 @@ fn report() -> Result {
 /// Everything; what fails does not keep the rest from being measured.
 fn all() -> Result {
     type Bench = fn() -> Result;
-    const BENCHES: [(&str, Bench); 7] = [
+    const BENCHES: [(&str, Bench); 8] = [
         ("engine", || engine::command(&engine::Arguments::default())),
         ("growth", growth::command),
+        ("sizes", sizes::command),
         ("nginx", || nginx::command(&nginx::Arguments::default())),
         ("envoy", crate::bench_envoy::command),
         ("memory", || memory::command(100)),

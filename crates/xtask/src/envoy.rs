@@ -109,12 +109,10 @@ pub fn build(variant: &Variant) -> Result<PathBuf> {
         Need::Program("nm", "binutils"),
     ])?;
     let library = library::build(variant)?;
-    let mut name = "envoy".to_owned();
-    for feature in &variant.features {
-        name += "-";
-        name += feature;
-    }
-    let out = run::target().join(name);
+    let out = run::target().join(match variant.name() {
+        None => "envoy".to_owned(),
+        Some(name) => format!("envoy-{name}"),
+    });
     let objects = out.join("objs");
     fs::create_dir_all(&objects).context(objects.display())?;
 

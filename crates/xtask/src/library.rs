@@ -63,20 +63,32 @@ impl Variant {
 
     /// The smallest library.
     pub fn small() -> Variant {
-        Variant { no_default_features: true, ..Variant::default() }
+        Variant::of(&[])
     }
 
-    /// A folder of its own for all but the library that is shipped, so that no
-    /// test build is ever taken for it.
-    fn target_dir(&self) -> PathBuf {
+    /// The library with these features alone.
+    pub fn of(features: &[&str]) -> Variant {
+        Variant {
+            features: features.iter().map(|name| name.to_string()).collect(),
+            no_default_features: true,
+        }
+    }
+
+    /// A name for all but the library that is shipped, so that no test build is
+    /// ever taken for it.
+    pub fn name(&self) -> Option<String> {
         let small = self.no_default_features.then_some("small");
         let names: Vec<&str> = small
             .into_iter()
             .chain(self.features.iter().map(String::as_str))
             .collect();
-        match names.is_empty() {
-            true => run::target(),
-            false => run::target().join("library").join(names.join("-")),
+        (!names.is_empty()).then(|| names.join("-"))
+    }
+
+    fn target_dir(&self) -> PathBuf {
+        match self.name() {
+            None => run::target(),
+            Some(name) => run::target().join("library").join(name),
         }
     }
 }
@@ -155,7 +167,7 @@ pub fn build(variant: &Variant) -> Result<Library> {
 
 /// The most bytes of `libcors.so`, with all features and with none. A library
 /// that does no more than to catch a panic has 277,000: that is Rust's own.
-const LARGEST: u64 = 1_500_000;
+pub const LARGEST: u64 = 1_500_000;
 const LARGEST_SMALL: u64 = 800_000;
 
 /// Whether a server's memory has room for the library, with all features and

@@ -78,10 +78,8 @@ pub const DEBIAN_NEEDS: [Need; 4] = [
 /// tree.
 pub fn build(source: Option<&Path>, variant: &Variant) -> Result<Nginx> {
     let library = library::build(variant)?;
-    let mut suffix = variant.features.join("-");
-    if !suffix.is_empty() {
-        suffix.insert(0, '-');
-    }
+    let suffix =
+        variant.name().map_or(String::new(), |name| format!("-{name}"));
     let build = match source {
         None => debian(&suffix)?,
         Some(source) => upstream(source, &suffix)?,

@@ -174,6 +174,22 @@ fn find_others(main: &Python, more: &[PathBuf]) -> Result<Vec<Python>> {
     Ok(pythons.split_off(1))
 }
 
+/// The extension of the wheel.
+pub fn extension() -> Result<PathBuf> {
+    let package = Package::new()?;
+    let out = Python::folder().join("extension");
+    let _ = fs::remove_dir_all(&out);
+    run::read(
+        run::command("python3")
+            .args(["-m", "zipfile", "-e"])
+            .args([package.wheel()?, out.clone()]),
+    )?;
+    match &files(&out.join("libcors"), "so")?[..] {
+        [extension] => Ok(extension.clone()),
+        other => fail!("one extension was to be built, not {other:?}"),
+    }
+}
+
 /// The package, built for one Python.
 struct Package {
     python: Python,

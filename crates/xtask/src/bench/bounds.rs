@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::results;
-use crate::run::{self, Result};
+use crate::{
+    library,
+    run::{self, Result},
+};
 
 /// Says of each bound whether it holds, from `benches/results`.
 pub(super) fn report() -> Result {
@@ -19,10 +22,14 @@ pub(super) fn report() -> Result {
         let rows = growth["origins"].as_array()?;
         rows.iter().find(|row| row["origins"] == count)?[key].as_f64()
     };
-    let size = growth["files"]
-        .as_array()
-        .and_then(|files| files.iter().find(|f| f["file"] == "libcors.so"))
-        .and_then(|file| file["bytes"].as_f64());
+    let sizes = results::read("sizes")?.unwrap_or_default();
+    let size = |features: &str| {
+        let rows = sizes["files"].as_array()?;
+        let is_it = |row: &&Value| {
+            row["file"] == "libcors.so" && row["features"] == features
+        };
+        rows.iter().find(is_it)?["bytes"].as_f64()
+    };
 
     run::say("\nwhat must hold, of what was measured last:");
     say("W1 through the C ABI: ns", time("c-shared", "w1"), 10.0);
@@ -77,7 +84,9 @@ pub(super) fn report() -> Result {
         ratio(origins(1_000_000, "same_ns"), origins(1, "same_ns")),
         3.0,
     );
-    say("libcors.so: bytes", size, 1_500_000.0);
+    let most = library::LARGEST as f64;
+    say("libcors.so: bytes", size("all features"), most);
+    say("libcors.so without features: bytes", size("no features"), 600_000.0);
     Ok(())
 }
 

@@ -1,5 +1,5 @@
 //! `cargo xtask bench growth`: how cost grows with the number of origins and of
-//! policies, and how large the files are that are installed.
+//! policies.
 
 use std::{
     fmt::Write as _,
@@ -13,7 +13,7 @@ use super::{VALGRIND, machine::Noise, results, runners};
 use crate::{
     fail,
     library::{self, Variant},
-    nginx, packages,
+    packages,
     run::{self, Context as _, Error, Result},
 };
 
@@ -76,7 +76,6 @@ pub(super) fn command() -> Result {
             "name_ns": name,
         }));
     }
-    let files = sizes(&library.shared())?;
     let noise = noise.report();
     results::write(
         "growth",
@@ -84,7 +83,6 @@ pub(super) fn command() -> Result {
             "noise": noise,
             "origins": origins,
             "policies": policies,
-            "files": files,
         }),
     )
 }
@@ -209,24 +207,6 @@ fn cache_counts(text: &str) -> Result<[f64; 2]> {
         }
         _ => Err(Error::new(format!("callgrind counted nothing: {text}"))),
     }
-}
-
-/// The sizes of what is installed, stripped.
-fn sizes(shared: &Path) -> Result<Value> {
-    let module = nginx::build(None, &Variant::default())?.module;
-    run::say("\nbytes of what is installed, stripped:");
-    let mut files = Vec::new();
-    for path in [shared.to_path_buf(), module] {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let folder = run::target().join("bench/sizes");
-        fs::create_dir_all(&folder).context(folder.display())?;
-        let copy = folder.join(&*name);
-        run::read(run::command("strip").arg("-o").arg(&copy).arg(&path))?;
-        let size = fs::metadata(&copy).context(copy.display())?.len();
-        run::say(format_args!("{name:<28}{size:>10}"));
-        files.push(json!({ "file": name, "bytes": size }));
-    }
-    Ok(files.into())
 }
 
 #[cfg(test)]
