@@ -31,11 +31,10 @@
  *     {
  *         size_t                i;
  *         int32_t               status;
- *         cors_str              origin, path;
+ *         cors_str              origin, path, text;
  *         cors_header          *header;
  *         cors_request          request;
  *         cors_decision         decision;
- *         cors_diagnostic       problem;
  *         cors_diagnostics     *problems;
  *         const cors_policy    *policy;
  *         const cors_policies  *policies;
@@ -44,12 +43,9 @@
  *         status = cors_policies_load(path.data, path.len, CORS_FORMAT_AUTO,
  *                                     &policies, &problems);
  *
- *         problem.size = sizeof(problem);
  *         for (i = 0; i < cors_diagnostics_count(problems); i++) {
- *             cors_diagnostics_get(problems, i, &problem);
- *             fprintf(stderr, "%s:%u:%u: %s\n", problem.source.data,
- *                     (unsigned) problem.line, (unsigned) problem.column,
- *                     problem.message.data);
+ *             text = cors_diagnostics_text(problems, i, NULL);
+ *             fprintf(stderr, "%s\n", text.data);
  *         }
  *         cors_diagnostics_free(problems);
  *
@@ -423,6 +419,20 @@ CORS_API
 int32_t cors_diagnostics_get(const struct cors_diagnostics *diagnostics,
                              size_t index,
                              struct cors_diagnostic *diagnostic);
+
+/**
+ * cors_diagnostics_text returns one, by its place, as a line for a log.
+ *
+ * That is "SOURCE:LINE:COLUMN: CODE: MESSAGE", and "; HINT" if there is one; a
+ * note has "note" for its code. It belongs to the cors_diagnostics, is followed by
+ * a NUL, and holds no control characters. level, unless it is NULL, is set to CORS_SEVERITY_ERROR or
+ * CORS_SEVERITY_WARNING: a note has that of the problem that it belongs to. An
+ * index beyond the last gives an empty string.
+ */
+CORS_API
+struct cors_str cors_diagnostics_text(const struct cors_diagnostics *diagnostics,
+                                      size_t index,
+                                      uint32_t *level);
 
 /**
  * cors_diagnostics_free frees them and all their strings.

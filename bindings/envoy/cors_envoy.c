@@ -622,33 +622,19 @@ cors_conf_free(cors_conf *conf)
 static void
 cors_log_diagnostics(cors_diagnostics *diagnostics)
 {
-    int              level;
-    size_t           i, n;
-    cors_diagnostic  d;
+    int       level;
+    size_t    i, n;
+    cors_str  text;
+    uint32_t  severity;
 
-    level = ENVOY_LOG_ERROR;
     n = cors_diagnostics_count(diagnostics);
 
     for (i = 0; i < n; i++) {
-        d.size = sizeof(cors_diagnostic);
+        text = cors_diagnostics_text(diagnostics, i, &severity);
+        level = severity == CORS_SEVERITY_ERROR ? ENVOY_LOG_ERROR
+                                                : ENVOY_LOG_WARN;
 
-        if (cors_diagnostics_get(diagnostics, i, &d) != CORS_OK) {
-            return;
-        }
-
-        if (d.severity == CORS_SEVERITY_ERROR) {
-            level = ENVOY_LOG_ERROR;
-
-        } else if (d.severity == CORS_SEVERITY_WARNING) {
-            level = ENVOY_LOG_WARN;
-        }
-
-        /* a note has the level of what it is about */
-
-        cors_log(level, "%s:%u:%u: %s: %s%s%s", d.source.data,
-                 (unsigned) d.line, (unsigned) d.column, d.code.data,
-                 d.message.data, d.hint.len ? "; " : "",
-                 d.hint.len ? d.hint.data : "");
+        cors_log(level, "%s", text.data);
     }
 }
 

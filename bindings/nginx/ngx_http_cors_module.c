@@ -1517,32 +1517,18 @@ ngx_http_cors_check_names(ngx_conf_t *cf, ngx_http_cors_main_conf_t *cmcf,
 static void
 ngx_http_cors_log_diagnostics(ngx_conf_t *cf, cors_diagnostics *diagnostics)
 {
-    size_t           i, n;
-    ngx_uint_t       level;
-    cors_diagnostic  d;
+    size_t      i, n;
+    cors_str    text;
+    uint32_t    severity;
+    ngx_uint_t  level;
 
-    level = NGX_LOG_EMERG;
     n = cors_diagnostics_count(diagnostics);
 
     for (i = 0; i < n; i++) {
-        d.size = sizeof(cors_diagnostic);
+        text = cors_diagnostics_text(diagnostics, i, &severity);
+        level = severity == CORS_SEVERITY_ERROR ? NGX_LOG_EMERG : NGX_LOG_WARN;
 
-        if (cors_diagnostics_get(diagnostics, i, &d) != CORS_OK) {
-            return;
-        }
-
-        if (d.severity == CORS_SEVERITY_ERROR) {
-            level = NGX_LOG_EMERG;
-
-        } else if (d.severity == CORS_SEVERITY_WARNING) {
-            level = NGX_LOG_WARN;
-        }
-
-        /* a note has the level of what it is about */
-
-        ngx_log_error(level, cf->log, 0, "cors: %s:%uD:%uD: %s: %s%s%s",
-                      d.source.data, d.line, d.column, d.code.data,
-                      d.message.data, d.hint.len ? "; " : "", d.hint.data);
+        ngx_log_error(level, cf->log, 0, "cors: %s", text.data);
     }
 }
 

@@ -193,6 +193,48 @@ parse_byte_order_mark(void)
 }
 
 
+/* Each text is made of what the diagnostic holds, and has the right level. */
+static int
+texts_of(const cors_diagnostics *problems)
+{
+    char             expected[4096];
+    size_t           i, count;
+    cors_str         text;
+    uint32_t         level, last;
+    cors_diagnostic  d;
+
+    last = 0;
+    d.size = sizeof(d);
+    count = cors_diagnostics_count(problems);
+
+    for (i = 0; i < count; i++) {
+        level = 0;
+        text = cors_diagnostics_text(problems, i, &level);
+        CHECK(cors_diagnostics_get(problems, i, &d) == CORS_OK);
+
+        snprintf(expected, sizeof(expected), "%s:%u:%u: %s: %s%s%s",
+                 d.source.data, (unsigned) d.line, (unsigned) d.column,
+                 d.severity == CORS_SEVERITY_NOTE ? "note" : d.code.data,
+                 d.message.data, d.hint.len ? "; " : "", d.hint.data);
+        CHECK(same(text, expected));
+        CHECK(text.data[text.len] == '\0');
+
+        if (d.severity != CORS_SEVERITY_NOTE) {
+            last = d.severity;
+        }
+        CHECK(level == last);
+        CHECK(same(cors_diagnostics_text(problems, i, NULL), expected));
+    }
+
+    level = 77;
+    text = cors_diagnostics_text(problems, count, &level);
+    CHECK(text.len == 0 && text.data[0] == '\0' && level == 77);
+    CHECK(cors_diagnostics_text(NULL, 0, NULL).len == 0);
+
+    return 0;
+}
+
+
 static int
 parse_errors(void)
 {
@@ -224,6 +266,7 @@ parse_errors(void)
         CHECK(same(problem.source, "test"));
         CHECK(problem.message.len > 0);
         CHECK(problem.code.len > 0);
+        CHECK(texts_of(problems) == 0);
 
         cors_diagnostics_free(problems);
 

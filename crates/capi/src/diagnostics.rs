@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use std::ffi::CString;
 
-use libcors_config::{Diagnostics, Severity};
+use libcors_config::{Diagnostic, Diagnostics, Related, Severity};
 
 use crate::{
     ffi::{self, guard},
@@ -70,6 +70,10 @@ struct Problem {
     key_path: CString,
     message: CString,
     hint: CString,
+    /// All of it, as a line of a log.
+    text: CString,
+    /// The severity, but of a note that of the problem that it belongs to.
+    level: u32,
 }
 
 impl Problems {
@@ -77,33 +81,47 @@ impl Problems {
         let text = |text: &str| CString::new(text).unwrap_or_default();
         let mut problems = Vec::new();
         for diagnostic in diagnostics.iter() {
+            let Diagnostic { source, line, column, code, message, .. } =
+                diagnostic;
+            let hint = diagnostic.hint.as_deref().unwrap_or_default();
+            let level = match diagnostic.severity {
+                Severity::Error => CORS_SEVERITY_ERROR,
+                Severity::Warning => CORS_SEVERITY_WARNING,
+            };
+            let parted = if hint.is_empty() { "" } else { "; " };
             problems.push(Problem {
-                severity: match diagnostic.severity {
-                    Severity::Error => CORS_SEVERITY_ERROR,
-                    Severity::Warning => CORS_SEVERITY_WARNING,
-                },
-                line: diagnostic.line,
-                column: diagnostic.column,
+                severity: level,
+                line: *line,
+                column: *column,
                 offset: diagnostic.offset,
                 length: diagnostic.len,
-                code: text(diagnostic.code),
-                source: text(&diagnostic.source),
+                code: text(code),
+                source: text(source),
                 key_path: text(&diagnostic.key_path),
-                message: text(&diagnostic.message),
-                hint: text(diagnostic.hint.as_deref().unwrap_or_default()),
+                message: text(message),
+                hint: text(hint),
+                text: text(&format!(
+                    "{source}:{line}:{column}: {code}: {message}{parted}{hint}"
+                )),
+                level,
             });
             for related in &diagnostic.related {
+                let Related { source, line, column, message, .. } = related;
                 problems.push(Problem {
                     severity: CORS_SEVERITY_NOTE,
-                    line: related.line,
-                    column: related.column,
+                    line: *line,
+                    column: *column,
                     offset: related.offset,
                     length: related.len,
-                    code: text(diagnostic.code),
-                    source: text(&related.source),
+                    code: text(code),
+                    source: text(source),
                     key_path: text(&related.key_path),
-                    message: text(&related.message),
+                    message: text(message),
                     hint: CString::default(),
+                    text: text(&format!(
+                        "{source}:{line}:{column}: note: {message}"
+                    )),
+                    level,
                 });
             }
         }
@@ -117,6 +135,10 @@ impl Problems {
     pub(crate) fn into_raw(self) -> *mut cors_diagnostics {
         Box::into_raw(Box::new(self)).cast()
     }
+}
+
+fn text(text: &CStr) -> cors_str {
+    cors_str { data: text.as_ptr(), len: text.count_bytes() }
 }
 
 /// cors_diagnostics_count returns how many there are; 0 for NULL.
@@ -146,10 +168,6 @@ pub unsafe extern "C" fn cors_diagnostics_get(
         let problem = problem.ok_or(CORS_ERR_ARGUMENT)?;
         // SAFETY: the header asks for a struct of the size that it says.
         unsafe { ffi::prepare_output(diagnostic) }?;
-        let text = |text: &CStr| cors_str {
-            data: text.as_ptr(),
-            len: text.count_bytes(),
-        };
         // SAFETY: `prepare_output` found it large enough, and its size is known.
         unsafe {
             let size = *diagnostic.cast::<usize>();
@@ -171,6 +189,31 @@ pub unsafe extern "C" fn cors_diagnostics_get(
         Ok(CORS_OK)
     };
     guard(|| Err(CORS_ERR_INTERNAL), get).unwrap_or_else(|status| status)
+}
+
+/// cors_diagnostics_text returns one, by its place, as a line for a log.
+///
+/// That is "SOURCE:LINE:COLUMN: CODE: MESSAGE", and "; HINT" if there is one; a
+/// note has "note" for its code. It belongs to the cors_diagnostics, is followed by
+/// a NUL, and holds no control characters. level, unless it is NULL, is set to CORS_SEVERITY_ERROR or
+/// CORS_SEVERITY_WARNING: a note has that of the problem that it belongs to. An
+/// index beyond the last gives an empty string.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_diagnostics_text(
+    diagnostics: *const cors_diagnostics,
+    index: usize,
+    level: *mut u32,
+) -> cors_str {
+    // SAFETY: the header asks for NULL or diagnostics that are alive.
+    let problems = unsafe { diagnostics.cast::<Problems>().as_ref() };
+    match problems.and_then(|problems| problems.0.get(index)) {
+        None => text(c""),
+        Some(problem) => {
+            // SAFETY: the header asks for NULL or a place to write to.
+            unsafe { ffi::write(level, problem.level) };
+            text(&problem.text)
+        }
+    }
 }
 
 /// cors_diagnostics_free frees them and all their strings.
