@@ -26,6 +26,9 @@ impl Example {
             Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/envoy");
         for file in fs::read_dir(examples).unwrap() {
             let file = file.unwrap();
+            if file.file_name() == "README.md" {
+                continue;
+            }
             let text = fs::read_to_string(file.path()).unwrap();
             let name = file.file_name().into_string().unwrap();
             example.folder.write(&name, &example.adapt(&text)).unwrap();

@@ -8,7 +8,8 @@ use std::{borrow::Cow, io::Write, process::ExitCode};
 
 use libcors_config::is_forbidden_request_header;
 use libcors_policy::{
-    Credentials, Decision, Explanation, Policy, Reason, Request, is_token,
+    Credentials, Decision, Explanation, OriginPattern, Policy, Reason, Request,
+    is_token,
 };
 use serde::Serialize;
 
@@ -87,6 +88,25 @@ pub(crate) fn run(args: &ExplainArgs, terminal: Terminal) -> Status {
     Ok(ExitCode::from(u8::from(args.exit_code && blocked)))
 }
 
+/// Whether a page can have this origin. To explain what no browser sends would
+/// lead astray who copied the address of the page.
+fn check_origin(origin: &str) -> Result<(), Failure> {
+    let wrong = match OriginPattern::parse(origin) {
+        Ok(OriginPattern::Null) => return Ok(()),
+        Ok(OriginPattern::Tuple(tuple)) if tuple.is_exact() => return Ok(()),
+        Ok(_) => "a page has one origin, without a wildcard".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let mended = libcors_config::mend_origin(origin);
+    let mended = mended.filter(|origin| !origin.contains('*'));
+    Err(Failure::Message(format!(
+        "--origin: \"{}\" is no origin that a browser sends: {wrong}; write \
+         \"{}\"",
+        origin.escape_debug(),
+        mended.as_deref().unwrap_or("https://app.example.com"),
+    )))
+}
+
 /// What a page wants to do.
 struct Page<'a> {
     args: &'a ExplainArgs,
@@ -101,6 +121,7 @@ struct Page<'a> {
 
 impl<'a> Page<'a> {
     fn new(args: &'a ExplainArgs) -> Result<Page<'a>, Failure> {
+        check_origin(&args.origin)?;
         let method = normalized(&args.method);
         if !is_token(method.as_bytes()) {
             return Err(Failure::Message(format!(

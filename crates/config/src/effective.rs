@@ -3,7 +3,8 @@
 
 use foldhash::{HashSet, HashSetExt};
 use libcors_policy::{
-    BuildError, HostPattern, OriginPattern, Policy, TuplePattern,
+    BuildError, HostPattern, INSECURE_SCHEMES, OriginPattern, Policy,
+    TuplePattern,
 };
 
 use crate::{
@@ -263,13 +264,13 @@ impl<'l> Check<'l, '_> {
                             unknown.get_or_insert((item, name));
                         }
                     }
-                    if is_insecure(tuple) {
+                    if tuple.is_insecure() {
                         insecure(self, item);
                     }
                 }
                 Origin::Exact(_) => {
-                    if INSECURE.iter().any(|s| item.value.has_scheme(s))
-                        && item.value.tuple().is_some_and(|t| is_insecure(&t))
+                    if INSECURE_SCHEMES.iter().any(|s| item.value.has_scheme(s))
+                        && item.value.tuple().is_some_and(|t| t.is_insecure())
                     {
                         insecure(self, item);
                     }
@@ -620,74 +621,4 @@ impl<'l> Check<'l, '_> {
 
 fn add_flag(flag: Flag) -> String {
     format!("add \"{}\" to dangerously_allow", flag.as_str())
-}
-
-/// The schemes whose pages can be altered on their way.
-const INSECURE: [&str; 2] = ["http", "ftp"];
-
-/// Whether pages of these origins can be altered on their way: neither https, nor
-/// on the user's own machine, nor an app's own scheme.
-fn is_insecure(tuple: &TuplePattern) -> bool {
-    if !INSECURE.contains(&tuple.scheme()) {
-        return false;
-    }
-    let name = match tuple.host() {
-        HostPattern::Exact(host) if is_loopback(host) => return false,
-        HostPattern::Exact(host) => host,
-        HostPattern::Subdomains(name) => name,
-        HostPattern::InLabel { rest, .. } => {
-            rest.strip_prefix('.').unwrap_or_default()
-        }
-    };
-    let name = name.strip_suffix('.').unwrap_or(name);
-    !(name == "localhost" || name.ends_with(".localhost"))
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "[::1]"
-        || host
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn local_origins_and_apps_are_secure() {
-        let insecure = |text: &str| match OriginPattern::parse(text) {
-            Ok(OriginPattern::Tuple(tuple)) => is_insecure(&tuple),
-            other => panic!("{text}: {other:?}"),
-        };
-        for text in [
-            "https://a.example",
-            "http://localhost",
-            "http://localhost.:*",
-            "http://a.localhost:3000",
-            "http://*.localhost",
-            "http://*.a.localhost.",
-            "http://a-*.localhost",
-            "http://127.0.0.1",
-            "http://127.255.0.9:8080",
-            "http://[::1]:*",
-            "capacitor://localhost",
-            "app://a.example",
-        ] {
-            assert!(!insecure(text), "{text}");
-        }
-        for text in [
-            "http://a.example",
-            "http://notlocalhost",
-            "http://localhost.example",
-            "http://local*",
-            "http://*.example.com:*",
-            "http://10.0.0.1",
-            "http://128.0.0.1",
-            "http://[::ffff:7f00:1]",
-            "ftp://a.example",
-        ] {
-            assert!(insecure(text), "{text}");
-        }
-    }
 }

@@ -91,6 +91,7 @@ mod toml;
 mod tree;
 
 #[cfg(feature = "schema")]
+pub use crate::mend::mend as mend_origin;
 pub use crate::schema::schema;
 pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},

@@ -46,8 +46,9 @@ fn mend_or_keep(text: &str) -> Option<String> {
     }
 }
 
-/// The origin that was meant by a text that is none; always one that parses.
-pub(crate) fn mend(text: &str) -> Option<String> {
+/// The origin, or pattern of origins, that was probably meant by a text that is
+/// none, such as a URL; always one that parses.
+pub fn mend(text: &str) -> Option<String> {
     if text.len() > MAX_TEXT {
         return None;
     }
@@ -56,7 +57,9 @@ pub(crate) fn mend(text: &str) -> Option<String> {
     });
     let mended = match trimmed.to_ascii_lowercase().as_str() {
         "null" => "null".to_owned(),
-        "*" | "*://*" | "*://*:*" => "*".to_owned(),
+        "*" | "*://*" | "*://*:*" | "any" | "all" => "*".to_owned(),
+        // Words of other tools, which stand for no host.
+        "self" | "none" | "origin" => return None,
         _ => mend_tuple(trimmed)?,
     };
     let good = mended != text && OriginPattern::parse(&mended).is_ok();
@@ -98,6 +101,12 @@ fn split_scheme(text: &str) -> (Option<&str>, &str) {
         if matches!(lower.as_str(), "http" | "https" | "ws" | "wss") {
             return (Some(scheme), rest.trim_start_matches('/'));
         }
+    }
+    // `https//host`.
+    if let Some((scheme, rest)) = text.split_once("//")
+        && matches!(scheme, "http" | "https")
+    {
+        return (Some(scheme), rest.trim_start_matches('/'));
     }
     (None, text.trim_start_matches('/'))
 }

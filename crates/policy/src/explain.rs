@@ -15,6 +15,7 @@ use crate::{
     decision::{Decision, Kind, Outcome, Reason},
     header::HeaderName,
     origin::Origin,
+    pattern::OriginPattern,
     policy::{AnyOrigin, Policy},
     request::{Ask, Lines, Request},
 };
@@ -384,7 +385,19 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
             ),
             Reason::OriginNotAllowed => {
                 let near = self.near_miss(policy, origin);
-                let add = format!("add \"{}\" to allow_origins", Shown(origin));
+                let mut add =
+                    format!("add \"{}\" to allow_origins", Shown(origin));
+                let insecure = match str::from_utf8(origin)
+                    .map(OriginPattern::parse)
+                {
+                    Ok(Ok(OriginPattern::Tuple(tuple))) => tuple.is_insecure(),
+                    _ => false,
+                };
+                if policy.allows_credentials() && insecure {
+                    add += ", with \"insecure_origins\" in \
+                            dangerously_allow, as the policy allows \
+                            credentials";
+                }
                 Some(match near {
                     Some(near) => format!("{near}; or {add}"),
                     None => add,
@@ -475,9 +488,16 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
         };
         self.block(&self.in_preflight(chromium), firefox);
         self.story.advice = Some(
-            "set allow_credentials = true (and list the origins one by one); \
-             or let the page send none"
-                .to_owned(),
+            match star {
+                true => {
+                    "list the origins one by one, and set allow_credentials = \
+                     true; or let the page send none"
+                }
+                false => {
+                    "set allow_credentials = true; or let the page send none"
+                }
+            }
+            .to_owned(),
         );
         false
     }
@@ -506,13 +526,19 @@ impl<'a, R: Ask<'a>> Teller<'a, R> {
         self.story.advice = Some(
             if self.decision.reason() == Reason::MethodMalformed {
                 "find out which program sent it: a browser did not".to_owned()
-            } else if upper != method && policy.methods.listed.contains(&upper)
-            {
-                format!(
+            } else if upper != method {
+                let write = format!(
                     "write {} in the page's script: methods compare by case, and \
                  browsers send this one as it is written",
                     Shown(&upper)
-                )
+                );
+                match policy.methods.listed.contains(&upper) {
+                    true => write,
+                    false => format!(
+                        "{write}; and add \"{}\" to allow_methods",
+                        Shown(&upper)
+                    ),
+                }
             } else {
                 format!("add \"{shown}\" to allow_methods")
             },

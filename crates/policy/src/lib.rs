@@ -79,8 +79,8 @@ pub use crate::{
     origin::{MAX_ORIGIN_LEN, Origin},
     origins::Expression,
     pattern::{
-        ExactOrigin, HostPattern, OriginPattern, PatternError,
-        PatternErrorKind, PortPattern, TuplePattern,
+        ExactOrigin, HostPattern, INSECURE_SCHEMES, OriginPattern,
+        PatternError, PatternErrorKind, PortPattern, TuplePattern,
     },
     policy::{
         Disallowed, MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,

@@ -124,7 +124,35 @@ impl OriginPattern {
     }
 }
 
+/// The schemes whose pages can be altered on their way.
+pub const INSECURE_SCHEMES: [&str; 2] = ["http", "ftp"];
+
+fn is_loopback(host: &str) -> bool {
+    host == "[::1]"
+        || host
+            .parse::<core::net::Ipv4Addr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
 impl TuplePattern {
+    /// Whether pages of these origins can be altered on their way: neither https,
+    /// nor on the user's own machine, nor an app's own scheme.
+    pub fn is_insecure(&self) -> bool {
+        if !INSECURE_SCHEMES.contains(&self.scheme()) {
+            return false;
+        }
+        let name = match self.host() {
+            HostPattern::Exact(host) if is_loopback(host) => return false,
+            HostPattern::Exact(host) => host,
+            HostPattern::Subdomains(name) => name,
+            HostPattern::InLabel { rest, .. } => {
+                rest.strip_prefix('.').unwrap_or_default()
+            }
+        };
+        let name = name.strip_suffix('.').unwrap_or(name);
+        !(name == "localhost" || name.ends_with(".localhost"))
+    }
+
     fn parse(text: &str) -> Result<TuplePattern, PatternError> {
         use PatternErrorKind as Kind;
 
@@ -523,6 +551,43 @@ mod tests {
         match OriginPattern::parse(text) {
             Ok(OriginPattern::Tuple(tuple)) => tuple,
             other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn local_origins_and_apps_are_secure() {
+        let insecure = |text: &str| match OriginPattern::parse(text) {
+            Ok(OriginPattern::Tuple(tuple)) => tuple.is_insecure(),
+            other => panic!("{text}: {other:?}"),
+        };
+        for text in [
+            "https://a.example",
+            "http://localhost",
+            "http://localhost.:*",
+            "http://a.localhost:3000",
+            "http://*.localhost",
+            "http://*.a.localhost.",
+            "http://a-*.localhost",
+            "http://127.0.0.1",
+            "http://127.255.0.9:8080",
+            "http://[::1]:*",
+            "capacitor://localhost",
+            "app://a.example",
+        ] {
+            assert!(!insecure(text), "{text}");
+        }
+        for text in [
+            "http://a.example",
+            "http://notlocalhost",
+            "http://localhost.example",
+            "http://local*",
+            "http://*.example.com:*",
+            "http://10.0.0.1",
+            "http://128.0.0.1",
+            "http://[::ffff:7f00:1]",
+            "ftp://a.example",
+        ] {
+            assert!(insecure(text), "{text}");
         }
     }
 

@@ -304,6 +304,8 @@ impl Policy {
     ) -> Decision<'a, R::Lines> {
         let answer = self.answers().get(usize::from(decided.answer));
         let answer = *answer.unwrap_or(&Answer::CLOSED);
+        // Only preflights are echoed, and a host may have to search for a field.
+        let preflight = answer.kind == Kind::Preflight;
         Decision {
             answer,
             rule: (decided.rule != Decided::NO_RULE).then_some(decided.rule),
@@ -313,8 +315,11 @@ impl Policy {
             upstream: self.upstream,
             owned: self.owned,
             template: self.variant(answer.variant.into()).unwrap_or_default(),
-            method: request.request_method().line(0),
-            list: Some(request.request_headers()),
+            method: match preflight {
+                true => request.request_method().line(0),
+                false => b"",
+            },
+            list: preflight.then(|| request.request_headers()),
         }
     }
 

@@ -143,18 +143,18 @@ pub fn output(command: &mut Command) -> Result<Output> {
         .map_err(|error| not_started(command, &error))
 }
 
-/// Where a program is that can be run by its name.
-pub fn find(program: &str) -> Option<PathBuf> {
+/// Where a program is that can be run by its name, or by its path.
+pub fn find(program: impl AsRef<Path>) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     // Servers live where the PATH of ordinary users does not look.
     env::split_paths(&path)
         .chain(["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from))
-        .map(|dir| dir.join(program))
+        .map(|dir| dir.join(&program))
         .find(|path| path.is_file())
 }
 
-/// Whether a program can be run by its name.
-pub fn exists(program: &str) -> bool {
+/// Whether a program can be run by its name, or by its path.
+pub fn exists(program: impl AsRef<Path>) -> bool {
     find(program).is_some()
 }
 

@@ -2,8 +2,8 @@
 //! had is left out with a message.
 
 use std::{
-    fs,
-    path::{Path, PathBuf},
+    env, fs,
+    path::{self, Path, PathBuf},
 };
 
 use super::runners::Program;
@@ -92,8 +92,13 @@ fn node(workloads: &Path) -> Result<Program> {
 }
 
 fn go(workloads: &Path) -> Result<Program> {
-    if !run::exists("go") {
-        fail!("no go here");
+    let program = match env::var_os("CORS_GO") {
+        // It is run in another folder than this.
+        Some(program) => path::absolute(&program).context("CORS_GO")?,
+        None => "go".into(),
+    };
+    if !run::exists(&program) {
+        fail!("no {} here; CORS_GO may say where one is", program.display());
     }
     let folder = folder("go")?;
     for name in ["go.mod", "runner.go"] {
@@ -102,7 +107,7 @@ fn go(workloads: &Path) -> Result<Program> {
     }
     // Fetches the modules, and writes what they sum up to.
     for arguments in [&["mod", "tidy"][..], &["build", "-o", "runner", "."]] {
-        run::read(run::command("go").args(arguments).current_dir(&folder))?;
+        run::read(run::command(&program).args(arguments).current_dir(&folder))?;
     }
     Ok(Program::new(folder.join("runner"), &[workloads]))
 }
