@@ -1,7 +1,7 @@
 //! The suite, and random policies and requests, through the engine.
 
 use libcors_config::{Format, Policies, parse};
-use libcors_policy::{Lines, Policy};
+use libcors_policy::{Lines, Policy, Reason, Request};
 use libcors_testkit::{
     check, naive, strategy,
     suite::{File, SUITE},
@@ -81,6 +81,30 @@ fn the_engine_agrees_with_the_naive_one() {
     });
 }
 
+/// More lines than any host could carry, so that the suite has none.
+#[test]
+fn all_lines_of_a_list_count() {
+    let document = "[policy.p]\nallow_origins = ['https://a.example']";
+    let policies = parse(document.as_bytes(), "test", Format::Toml).policies;
+    let policies = policies.unwrap();
+    let policy = policies.get("p").unwrap().policy();
+    let reason = |first: &[u8], others: usize, len: usize| {
+        let long = vec![b'a'; len];
+        let mut lines = vec![first];
+        lines.resize(1 + others, &long);
+        let mut request = Request::new(b"OPTIONS");
+        request.origin = &[b"https://a.example"];
+        request.request_method = &[b"GET"];
+        request.request_headers = &lines;
+        policy.decide(&request).reason()
+    };
+    assert_eq!(reason(b"a b", 130, 63), Reason::HeadersTooLarge);
+    assert_eq!(reason(b"a b", 129, 63), Reason::HeadersMalformed);
+    assert_eq!(reason(b"a b", 5000, 0), Reason::HeadersMalformed);
+    assert_eq!(reason(b"a", 127, 1), Reason::HeaderNotAllowed);
+    assert_eq!(reason(b"a", 128, 1), Reason::HeadersTooLarge);
+}
+
 /// The naive engine knows no expressions, so that the suite has none.
 #[test]
 fn expressions_come_after_all_plain_entries() {
@@ -109,7 +133,7 @@ fn expressions_come_after_all_plain_entries() {
         ("null", None),
     ] {
         let lines: &[&[u8]] = &[origin.as_bytes()];
-        let mut request = libcors_policy::Request::new(b"GET");
+        let mut request = Request::new(b"GET");
         request.origin = lines;
         let decision = policy.decide(&request);
         assert_eq!(decision.rule(), rule, "{origin}");

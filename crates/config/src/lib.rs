@@ -90,8 +90,8 @@ mod suffix;
 mod toml;
 mod tree;
 
-#[cfg(feature = "schema")]
 pub use crate::mend::mend as mend_origin;
+#[cfg(feature = "schema")]
 pub use crate::schema::schema;
 pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},

@@ -334,13 +334,14 @@ impl PolicyBuilder {
                 }
             }
         }
+        let mut short_methods: Vec<u64> = ["GET", "HEAD", "POST"]
+            .into_iter()
+            .chain(methods.iter().map(String::as_str))
+            .filter_map(|method| pack(method.as_bytes()))
+            .collect();
+        short_methods.sort_unstable();
         let policy = Policy {
-            short_methods: methods
-                .iter()
-                .map(String::as_str)
-                .chain(["GET", "HEAD", "POST"])
-                .filter_map(|method| pack(method.as_bytes()))
-                .collect(),
+            short_methods: short_methods.into_boxed_slice(),
             methods: names(&methods),
             headers: names(&headers),
             any_origin,

@@ -60,6 +60,9 @@ pub enum Mode {
     Report,
 }
 
+/// The most methods that are looked at one after the other.
+const FEW_METHODS: usize = 16;
+
 /// The answer to every `Origin`, known when the policy is compiled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum AnyOrigin {
@@ -119,7 +122,7 @@ pub struct Policy {
     pub(crate) credentials: bool,
     pub(crate) self_origins: ByteMap,
     pub(crate) methods: Names,
-    /// All methods that are allowed and fit into a word.
+    /// All methods that are allowed and fit into a word, in ascending order.
     pub(crate) short_methods: Box<[u64]>,
     pub(crate) headers: Names,
     pub(crate) private_network: bool,
@@ -510,11 +513,12 @@ impl Policy {
     #[inline(always)]
     fn lists_method(&self, method: &[u8]) -> bool {
         match pack(method) {
-            // contains() calls a function.
-            Some(packed) => {
+            Some(packed) if self.short_methods.len() <= FEW_METHODS => {
+                // contains() calls a function.
                 let mut own = self.short_methods.iter();
                 own.any(|method| *method == packed)
             }
+            Some(packed) => self.short_methods.binary_search(&packed).is_ok(),
             None => self.methods.listed.contains(method),
         }
     }
@@ -537,11 +541,15 @@ impl Policy {
         if line.first() == Some(&b',') {
             return self.scan_line(0, line);
         }
-        match self.headers.listed.take_sorted(line) {
-            (names, None) if names < MAX_REQUEST_HEADERS_ELEMENTS => {
-                ListVerdict::Allowed { names: true }
-            }
-            (names, rest) => self.scan_line(names, rest.unwrap_or_default()),
+        let listed = &self.headers.listed;
+        // With more names than a list may have, to look each up costs less.
+        let (names, rest) = match listed.len() <= MAX_REQUEST_HEADERS_ELEMENTS {
+            true => listed.take_sorted(line),
+            false => (0, Some(line)),
+        };
+        match rest {
+            None => ListVerdict::Allowed { names: true },
+            Some(rest) => self.scan_line(names, rest),
         }
     }
 
@@ -563,12 +571,12 @@ impl Policy {
     #[inline(never)]
     fn scan_lines<'a, L: Lines<'a>>(&self, lines: L) -> ListVerdict {
         let count = lines.count();
-        // Even an empty line is an element, so no more lines than this count.
-        let most = MAX_REQUEST_HEADERS_ELEMENTS + 1;
-        let bytes: usize =
-            (0..count.min(most)).map(|i| lines.line(i).len()).sum();
-        if bytes > MAX_REQUEST_HEADERS_LEN {
-            return ListVerdict::Withheld(Reason::HeadersTooLarge);
+        let mut bytes = 0_usize;
+        for i in 0..count {
+            bytes = bytes.saturating_add(lines.line(i).len());
+            if bytes > MAX_REQUEST_HEADERS_LEN {
+                return ListVerdict::Withheld(Reason::HeadersTooLarge);
+            }
         }
         let mut scan = Scan::default();
         for i in 0..count {

@@ -148,6 +148,11 @@ impl TokenSet {
         (count, Some(rest))
     }
 
+    /// How many tokens there are.
+    pub(crate) fn len(&self) -> usize {
+        self.names.len()
+    }
+
     fn find(&self, token: &[u8]) -> bool {
         token.len() <= self.longest
             && self
