@@ -55,11 +55,14 @@ fn others(bytes: &[u8; 8]) -> u64 {
 /// The bytes of a token, as many as there are, and those after them.
 #[inline]
 pub(crate) fn split_token(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let words = bytes.as_chunks().0;
-    let plain = words.iter().take_while(|word| others(word) == 0).count();
-    let mut len = 8 * plain;
-    if let Some(word) = words.get(plain) {
-        len += others(word).trailing_zeros() as usize / 8;
+    let mut len = 0;
+    for word in bytes.as_chunks().0 {
+        let others = others(word);
+        if others != 0 {
+            len += others.trailing_zeros() as usize / 8;
+            break;
+        }
+        len += 8;
     }
     let rest = bytes.get(len..).unwrap_or_default();
     len += rest.iter().take_while(|&&byte| is_token_byte(byte)).count();

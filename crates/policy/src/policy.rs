@@ -538,8 +538,13 @@ impl Policy {
         if line.len() > MAX_REQUEST_HEADERS_LEN {
             return ListVerdict::Withheld(Reason::HeadersTooLarge);
         }
-        if line.first() == Some(&b',') {
-            return self.scan_line(0, line);
+        if line.starts_with(b",") {
+            const TOO_MANY: [u8; MAX_REQUEST_HEADERS_EMPTY + 1] =
+                [b','; MAX_REQUEST_HEADERS_EMPTY + 1];
+            return match line.starts_with(&TOO_MANY) {
+                true => ListVerdict::Withheld(Reason::HeadersTooLarge),
+                false => self.scan_line(0, line),
+            };
         }
         let listed = &self.headers.listed;
         // With more names than a list may have, to look each up costs less.
