@@ -9,8 +9,10 @@
 mod bounds;
 mod chart;
 mod engine;
+mod envoy;
 mod growth;
 mod instructions;
+mod load;
 mod machine;
 mod memory;
 mod nginx;
@@ -48,7 +50,7 @@ enum What {
     /// The Python package and other middlewares
     Python,
     /// Requests through Envoy: without CORS, with its own filter, with the module
-    Envoy,
+    Envoy(envoy::Arguments),
     /// How cost grows with origins and policies
     Growth,
     /// How large the files are that are installed
@@ -73,7 +75,7 @@ pub fn command(arguments: &Arguments) -> Result {
         What::Engine(arguments) => engine::command(arguments),
         What::Nginx(arguments) => nginx::command(arguments),
         What::Python => python::command(),
-        What::Envoy => crate::bench_envoy::command(),
+        What::Envoy(arguments) => envoy::command(arguments),
         What::Growth => growth::command(),
         What::Sizes => sizes::command(),
         What::Preflights => preflights::command(),
@@ -96,7 +98,7 @@ fn all() -> Result {
         ("growth", growth::command),
         ("sizes", sizes::command),
         ("nginx", || nginx::command(&nginx::Arguments::default())),
-        ("envoy", crate::bench_envoy::command),
+        ("envoy", || envoy::command(&envoy::Arguments::default())),
         ("memory", || memory::command(100)),
         ("python", python::command),
         ("preflights", preflights::command),

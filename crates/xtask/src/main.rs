@@ -4,7 +4,6 @@
 
 mod abi;
 mod bench;
-mod bench_envoy;
 mod ctests;
 mod demo;
 mod envoy;

@@ -18,7 +18,9 @@ use libcors_testkit::{
 use serde_json::{Value, json};
 
 use super::{
-    VALGRIND, callgrind, chart, collected, machine::Noise, results, runners,
+    VALGRIND, callgrind, chart, collected,
+    load::{self, Target},
+    results,
     statistics::Samples,
 };
 use crate::{
@@ -386,76 +388,28 @@ fn instructions(
     Ok(rows.into())
 }
 
-/// Throughput with as many requests as 16 connections carry, and latency at a
-/// constant rate.
+/// Throughput, and how long requests wait at a constant rate.
 fn load(
     rate: u64,
     contenders: &[Contender],
     measurements: &[Measurement],
     results: &mut Value,
 ) -> Result {
-    const ROUNDS: usize = 5;
-    let program = runners::example("load")?;
-    let mut noise = Noise::default();
     let mut servers = Vec::new();
-    for measured in measurements {
+    let mut targets = Vec::new();
+    for (contender, measured) in contenders.iter().zip(measurements) {
         measured.with_workers()?;
         servers.push(measured.folder.start(measured.port).context("nginx")?);
+        targets.push(Target {
+            name: contender.name,
+            port: measured.port,
+            request: Ask::Actual.bytes(measured.port, &measured.origin),
+        });
     }
-    let mut samples = vec![<[Samples; 4]>::default(); contenders.len()];
-    for _ in 0..ROUNDS {
-        for (measured, samples) in measurements.iter().zip(&mut samples) {
-            for (rate, seconds) in [(0, 1), (rate, 2)] {
-                noise.sample();
-                let text = program.feed(
-                    &[measured.port.into(), 16, rate, seconds],
-                    &Ask::Actual.bytes(measured.port, &measured.origin),
-                )?;
-                let numbers: Vec<f64> = text
-                    .split(' ')
-                    .filter_map(|n| n.trim().parse().ok())
-                    .collect();
-                let [throughput, p50, p99, p999] = numbers[..] else {
-                    fail!("the load generator said {text:?}");
-                };
-                if rate == 0 {
-                    samples[0].push(throughput);
-                } else {
-                    samples[1].push(p50);
-                    samples[2].push(p99);
-                    samples[3].push(p999);
-                }
-            }
-        }
+    let measured = load::measure(&targets, rate)?;
+    for key in ["noise", "rate", "load"] {
+        results[key] = measured[key].clone();
     }
-    drop(servers);
-    run::say(format_args!(
-        "\nan allowed GET over 16 connections, median of {ROUNDS}: requests a \
-         second; and at {rate} a second, microseconds from when it was due"
-    ));
-    run::say(format_args!(
-        "{:<24}{:>12}{:>10}{:>10}{:>10}",
-        "", "requests/s", "p50", "p99", "p99.9"
-    ));
-    let mut rows = Vec::new();
-    for (contender, samples) in contenders.iter().zip(&samples) {
-        let [throughput, p50, p99, p999] =
-            [0, 1, 2, 3].map(|which: usize| samples[which].median());
-        run::say(format_args!(
-            "{:<24}{throughput:>12.0}{p50:>10.0}{p99:>10.0}{p999:>10.0}",
-            contender.name
-        ));
-        rows.push(json!({
-            "contender": contender.name,
-            "requests_per_second": throughput,
-            "p50_us": p50,
-            "p99_us": p99,
-            "p999_us": p999,
-        }));
-    }
-    results["noise"] = noise.report();
-    results["rate"] = rate.into();
-    results["load"] = rows.into();
     Ok(())
 }
 

@@ -15,6 +15,10 @@ use libcors_testkit::{
 };
 use serde_json::{Value, json};
 
+use super::{
+    load::{self, Target},
+    results,
+};
 use crate::{
     envoy as envoy_module, fail,
     library::Variant,
@@ -22,25 +26,57 @@ use crate::{
     run::{self, Context as _, Error, Result},
 };
 
+/// What `cargo xtask bench envoy` is asked for.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Arguments {
+    /// Throughput and latency too; they mean something on a quiet machine
+    #[arg(long)]
+    load: bool,
+    /// Requests a second for which the latency is measured
+    #[arg(long, default_value_t = 1000)]
+    rate: u64,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Arguments { load: true, rate: 1000 }
+    }
+}
+
 /// What is measured, each on a listener of its own.
-const CONTENDERS: [(&str, Cors); 7] = [
+const CONTENDERS: [(&str, Cors); 11] = [
     ("no CORS", Cors::None),
-    ("Envoy's cors, 1 origin", Cors::Envoy(1)),
-    ("Envoy's cors, 1000 origins", Cors::Envoy(1000)),
-    ("module, 1 origin", Cors::Module(1, "")),
-    ("module, 1000 origins", Cors::Module(1000, "")),
-    ("module, stats=off", Cors::Module(1, "?stats=off")),
-    ("module, metadata=on", Cors::Module(1, "?metadata=on")),
+    ("Envoy's cors, 1 origin", Cors::Envoy(Origins::Listed(1))),
+    ("Envoy's cors, 100 origins", Cors::Envoy(Origins::Listed(100))),
+    ("Envoy's cors, 1000 origins", Cors::Envoy(Origins::Listed(1000))),
+    ("Envoy's cors, expression", Cors::Envoy(Origins::Expression)),
+    ("module, 1 origin", Cors::Module(Origins::Listed(1), "")),
+    ("module, 100 origins", Cors::Module(Origins::Listed(100), "")),
+    ("module, 1000 origins", Cors::Module(Origins::Listed(1000), "")),
+    ("module, expression", Cors::Module(Origins::Expression, "")),
+    ("module, stats=off", Cors::Module(Origins::Listed(1), "?stats=off")),
+    ("module, metadata=on", Cors::Module(Origins::Listed(1), "?metadata=on")),
 ];
 
 #[derive(Clone, Copy, Debug)]
 enum Cors {
     None,
-    /// The filter that Envoy brings, with so many origins.
-    Envoy(usize),
-    /// The module, with so many origins and these options.
-    Module(usize, &'static str),
+    /// The filter that Envoy brings.
+    Envoy(Origins),
+    /// The module, with these options.
+    Module(Origins, &'static str),
 }
+
+/// What a policy allows.
+#[derive(Clone, Copy, Debug)]
+enum Origins {
+    /// So many origins.
+    Listed(usize),
+    /// The same by a regular expression.
+    Expression,
+}
+
+const EXPRESSION: &str = r"https://shop-[0-9]{5}\.example\.org";
 
 /// The kinds of requests.
 const KINDS: [&str; 3] = ["actual", "preflight", "no Origin"];
@@ -55,8 +91,8 @@ const BEFORE: u64 = 50;
 /// adds.
 const ROUNDS: usize = 3;
 
-/// Instructions per request.
-pub fn command() -> Result {
+/// Runs `cargo xtask bench envoy`.
+pub(super) fn command(arguments: &Arguments) -> Result {
     packages::ensure(&[Need::Program("valgrind", "valgrind")])?;
     let version = envoy_module::VERSIONS[0];
     let installation = Installation {
@@ -69,6 +105,29 @@ pub fn command() -> Result {
     let folder = installation.prepare(&[]).context("a folder")?;
     let config = configuration(application.port("application"));
     folder.write("envoy.json", &config.to_string()).context("envoy.json")?;
+    let mut written = json!({ "envoy": version });
+    written["instructions"] = instructions(&folder, version)?;
+    if arguments.load {
+        let server = folder.start_file("envoy.json", 1, &[]);
+        let server = server.context("Envoy")?;
+        let targets: Vec<Target<'_>> = CONTENDERS
+            .iter()
+            .map(|(name, cors)| Target {
+                name,
+                port: server.port(name),
+                request: request(*cors, "actual"),
+            })
+            .collect();
+        let measured = load::measure(&targets, arguments.rate)?;
+        for key in ["noise", "rate", "load"] {
+            written[key] = measured[key].clone();
+        }
+    }
+    results::write("envoy", written)
+}
+
+/// Instructions per request.
+fn instructions(folder: &Folder, version: &str) -> Result<Value> {
     run::say("starting Envoy under callgrind, which takes a minute or two");
     let file = format!("--callgrind-out-file={}", folder.file("callgrind"));
     let server = folder
@@ -89,25 +148,29 @@ pub fn command() -> Result {
     }
     println!();
     let mut base: [Option<u64>; KINDS.len()] = [None; KINDS.len()];
+    let mut rows = Vec::new();
     for (name, cors) in CONTENDERS {
         print!("{name:<28}");
+        let mut row = json!({ "contender": name });
         for (kind, base) in KINDS.into_iter().zip(&mut base) {
             let mut least = u64::MAX;
             for _ in 0..ROUNDS {
-                let count = measure(&server, &folder, name, cors, kind)?;
+                let count = measure(&server, folder, name, cors, kind)?;
                 least = least.min(count);
             }
             let base = *base.get_or_insert(least);
             let ratio = least as f64 / base as f64;
             print!("{least:>12}{ratio:>8.3}");
+            row[kind] = json!({ "all": least, "ratio": ratio });
         }
+        rows.push(row);
         println!();
     }
     println!(
         "\nA preflight without CORS, or by Envoy's cors from an origin that is \
          not listed, goes to the application."
     );
-    Ok(())
+    Ok(rows.into())
 }
 
 fn origin(index: usize) -> String {
@@ -157,9 +220,15 @@ fn configuration(application: u16) -> Value {
 }
 
 /// The same policy, for Envoy's own filter.
-fn envoys_own(origins: usize) -> Value {
-    let list: Vec<_> =
-        (0..origins).map(|index| json!({ "exact": origin(index) })).collect();
+fn envoys_own(origins: Origins) -> Value {
+    let list: Vec<_> = match origins {
+        Origins::Listed(count) => {
+            (0..count).map(|i| json!({ "exact": origin(i) })).collect()
+        }
+        Origins::Expression => {
+            vec![json!({ "safe_regex": { "regex": EXPRESSION } })]
+        }
+    };
     envoy::any(
         "envoy.extensions.filters.http.cors.v3.CorsPolicy",
         json!({
@@ -173,9 +242,13 @@ fn envoys_own(origins: usize) -> Value {
     )
 }
 
-fn document(origins: usize) -> String {
-    let list: String =
-        (0..origins).map(|i| format!("  \"{}\",\n", origin(i))).collect();
+fn document(origins: Origins) -> String {
+    let list: String = match origins {
+        Origins::Listed(count) => {
+            (0..count).map(|i| format!("  \"{}\",\n", origin(i))).collect()
+        }
+        Origins::Expression => format!("  {{ regex = '{EXPRESSION}' }},\n"),
+    };
     format!(
         "[policy.shop]\nallow_origins = [\n{list}]\n\
          allow_methods = [\"PUT\", \"DELETE\"]\n\
@@ -185,20 +258,15 @@ fn document(origins: usize) -> String {
     )
 }
 
-/// The instructions of one request, on the thread that serves it.
-fn measure(
-    server: &Server<'_>,
-    folder: &Folder,
-    name: &str,
-    cors: Cors,
-    kind: &str,
-) -> Result<u64> {
-    let origins = match cors {
-        Cors::None => 1,
-        Cors::Envoy(origins) | Cors::Module(origins, _) => origins,
+/// The request of a kind that a contender is asked, from the last origin of its
+/// list.
+fn request(cors: Cors, kind: &str) -> Vec<u8> {
+    let last = match cors {
+        Cors::Envoy(Origins::Listed(count))
+        | Cors::Module(Origins::Listed(count), _) => count - 1,
+        _ => 0,
     };
-    // The last of the list.
-    let asked = origin(origins - 1);
+    let asked = origin(last);
     let mut lines: Vec<(&str, &str)> = vec![
         // What a browser sends.
         ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36"),
@@ -221,8 +289,18 @@ fn measure(
         .into_iter()
         .map(|(name, value)| (name.into(), value.into()))
         .collect();
-    let request = http::kept_request_bytes(method.as_bytes(), "/", &lines);
+    http::kept_request_bytes(method.as_bytes(), "/", &lines)
+}
 
+/// The instructions of one request, on the thread that serves it.
+fn measure(
+    server: &Server<'_>,
+    folder: &Folder,
+    name: &str,
+    cors: Cors,
+    kind: &str,
+) -> Result<u64> {
+    let request = request(cors, kind);
     let mut client = Client::connect(server.port(name)).context(name)?;
     let mut ask = |count| -> Result {
         for _ in 0..count {
