@@ -425,9 +425,9 @@ int32_t cors_diagnostics_get(const struct cors_diagnostics *diagnostics,
  *
  * That is "SOURCE:LINE:COLUMN: CODE: MESSAGE", and "; HINT" if there is one; a
  * note has "note" for its code. It belongs to the cors_diagnostics, is followed by
- * a NUL, and holds no control characters. level, unless it is NULL, is set to CORS_SEVERITY_ERROR or
- * CORS_SEVERITY_WARNING: a note has that of the problem that it belongs to. An
- * index beyond the last gives an empty string.
+ * a NUL, and holds no control characters. level, unless it is NULL, is set to
+ * CORS_SEVERITY_ERROR or CORS_SEVERITY_WARNING: a note has that of the problem that
+ * it belongs to. An index beyond the last gives an empty string.
  */
 CORS_API
 struct cors_str cors_diagnostics_text(const struct cors_diagnostics *diagnostics,

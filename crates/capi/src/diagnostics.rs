@@ -195,9 +195,9 @@ pub unsafe extern "C" fn cors_diagnostics_get(
 ///
 /// That is "SOURCE:LINE:COLUMN: CODE: MESSAGE", and "; HINT" if there is one; a
 /// note has "note" for its code. It belongs to the cors_diagnostics, is followed by
-/// a NUL, and holds no control characters. level, unless it is NULL, is set to CORS_SEVERITY_ERROR or
-/// CORS_SEVERITY_WARNING: a note has that of the problem that it belongs to. An
-/// index beyond the last gives an empty string.
+/// a NUL, and holds no control characters. level, unless it is NULL, is set to
+/// CORS_SEVERITY_ERROR or CORS_SEVERITY_WARNING: a note has that of the problem that
+/// it belongs to. An index beyond the last gives an empty string.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cors_diagnostics_text(
     diagnostics: *const cors_diagnostics,

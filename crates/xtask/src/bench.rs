@@ -22,6 +22,7 @@ mod python;
 mod quiet;
 mod results;
 mod runners;
+mod shops;
 mod sizes;
 mod statistics;
 

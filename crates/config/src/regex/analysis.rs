@@ -2,7 +2,9 @@
 
 use std::{cell::Cell, collections::HashSet, fmt::Write};
 
-use libcors_policy::{Origin, OriginPattern, PatternErrorKind};
+use libcors_policy::{
+    INSECURE_SCHEMES, Origin, OriginPattern, PatternErrorKind,
+};
 use regex_automata::util::primitives::StateID;
 use regex_syntax::hir::Hir;
 
@@ -99,7 +101,7 @@ impl Subject<'_> {
             let insecure: Vec<String> = group
                 .schemes
                 .iter()
-                .filter(|scheme| is_insecure(scheme))
+                .filter(|scheme| INSECURE_SCHEMES.contains(&scheme.as_str()))
                 .cloned()
                 .collect();
             if insecure.is_empty() || analysis.insecure.is_some() {
@@ -386,21 +388,10 @@ fn rank(origin: &str, web: bool) -> (u8, bool, bool) {
     (known, parsed.scheme() != b"https", parsed.port().is_some())
 }
 
-/// Whether pages of this scheme can be altered on their way.
-fn is_insecure(scheme: &str) -> bool {
-    matches!(scheme, "http" | "ftp")
-}
-
 /// Whether pages of this origin can be altered on their way.
 fn is_exposed(text: &str) -> bool {
-    let Some(origin) = Origin::parse(text.as_bytes()) else { return false };
-    let host = origin.host();
-    let name = host.strip_suffix(b".").unwrap_or(host);
-    let loopback = std::str::from_utf8(host)
-        .ok()
-        .and_then(|host| host.parse::<std::net::Ipv4Addr>().ok())
-        .is_some_and(|address| address.is_loopback());
-    std::str::from_utf8(origin.scheme()).is_ok_and(is_insecure)
-        && !loopback
-        && !Cover::local().covers(name)
+    match OriginPattern::parse(text) {
+        Ok(OriginPattern::Tuple(tuple)) => tuple.is_insecure(),
+        _ => false,
+    }
 }

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::{
     load::{self, Target},
     results,
+    shops::{EXPRESSION, Origins, origin},
 };
 use crate::{
     envoy as envoy_module, fail,
@@ -46,16 +47,16 @@ impl Default for Arguments {
 /// What is measured, each on a listener of its own.
 const CONTENDERS: [(&str, Cors); 11] = [
     ("no CORS", Cors::None),
-    ("Envoy's cors, 1 origin", Cors::Envoy(Origins::Listed(1))),
-    ("Envoy's cors, 100 origins", Cors::Envoy(Origins::Listed(100))),
-    ("Envoy's cors, 1000 origins", Cors::Envoy(Origins::Listed(1000))),
+    ("Envoy's cors, 1 origin", Cors::Envoy(Origins::Exact(1))),
+    ("Envoy's cors, 100 origins", Cors::Envoy(Origins::Exact(100))),
+    ("Envoy's cors, 1000 origins", Cors::Envoy(Origins::Exact(1000))),
     ("Envoy's cors, expression", Cors::Envoy(Origins::Expression)),
-    ("module, 1 origin", Cors::Module(Origins::Listed(1), "")),
-    ("module, 100 origins", Cors::Module(Origins::Listed(100), "")),
-    ("module, 1000 origins", Cors::Module(Origins::Listed(1000), "")),
+    ("module, 1 origin", Cors::Module(Origins::Exact(1), "")),
+    ("module, 100 origins", Cors::Module(Origins::Exact(100), "")),
+    ("module, 1000 origins", Cors::Module(Origins::Exact(1000), "")),
     ("module, expression", Cors::Module(Origins::Expression, "")),
-    ("module, stats=off", Cors::Module(Origins::Listed(1), "?stats=off")),
-    ("module, metadata=on", Cors::Module(Origins::Listed(1), "?metadata=on")),
+    ("module, stats=off", Cors::Module(Origins::Exact(1), "?stats=off")),
+    ("module, metadata=on", Cors::Module(Origins::Exact(1), "?metadata=on")),
 ];
 
 #[derive(Clone, Copy, Debug)]
@@ -66,17 +67,6 @@ enum Cors {
     /// The module, with these options.
     Module(Origins, &'static str),
 }
-
-/// What a policy allows.
-#[derive(Clone, Copy, Debug)]
-enum Origins {
-    /// So many origins.
-    Listed(usize),
-    /// The same by a regular expression.
-    Expression,
-}
-
-const EXPRESSION: &str = r"https://shop-[0-9]{5}\.example\.org";
 
 /// The kinds of requests.
 const KINDS: [&str; 3] = ["actual", "preflight", "no Origin"];
@@ -173,10 +163,6 @@ fn instructions(folder: &Folder, version: &str) -> Result<Value> {
     Ok(rows.into())
 }
 
-fn origin(index: usize) -> String {
-    format!("https://shop-{index:05}.example.org")
-}
-
 /// The Envoy that is the application.
 fn application() -> Value {
     let response = json!({
@@ -206,7 +192,7 @@ fn configuration(application: u16) -> Value {
             }
             Cors::Module(origins, options) => {
                 let policy = format!("shop{options}");
-                filters.push(envoy::cors(&policy, &document(origins)));
+                filters.push(envoy::cors(&policy, &origins.document()));
             }
         }
         filters.push(envoy::router());
@@ -222,7 +208,7 @@ fn configuration(application: u16) -> Value {
 /// The same policy, for Envoy's own filter.
 fn envoys_own(origins: Origins) -> Value {
     let list: Vec<_> = match origins {
-        Origins::Listed(count) => {
+        Origins::Exact(count) => {
             (0..count).map(|i| json!({ "exact": origin(i) })).collect()
         }
         Origins::Expression => {
@@ -242,28 +228,12 @@ fn envoys_own(origins: Origins) -> Value {
     )
 }
 
-fn document(origins: Origins) -> String {
-    let list: String = match origins {
-        Origins::Listed(count) => {
-            (0..count).map(|i| format!("  \"{}\",\n", origin(i))).collect()
-        }
-        Origins::Expression => format!("  {{ regex = '{EXPRESSION}' }},\n"),
-    };
-    format!(
-        "[policy.shop]\nallow_origins = [\n{list}]\n\
-         allow_methods = [\"PUT\", \"DELETE\"]\n\
-         allow_headers = [\"Content-Type\", \"X-Token\"]\n\
-         expose_headers = [\"X-Request-Id\"]\n\
-         allow_credentials = true\nmax_age = 600\n"
-    )
-}
-
 /// The request of a kind that a contender is asked, from the last origin of its
 /// list.
 fn request(cors: Cors, kind: &str) -> Vec<u8> {
     let last = match cors {
-        Cors::Envoy(Origins::Listed(count))
-        | Cors::Module(Origins::Listed(count), _) => count - 1,
+        Cors::Envoy(Origins::Exact(count))
+        | Cors::Module(Origins::Exact(count), _) => count - 1,
         _ => 0,
     };
     let asked = origin(last);

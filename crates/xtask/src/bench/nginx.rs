@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libcors_benches::shop as origin;
 use libcors_testkit::{
     http::{self, Client, Reply},
     nginx::{Folder, Installation},
@@ -21,6 +20,7 @@ use super::{
     VALGRIND, callgrind, chart, collected,
     load::{self, Target},
     results,
+    shops::{EXPRESSION, Origins, origin},
     statistics::Samples,
 };
 use crate::{
@@ -82,16 +82,6 @@ pub(super) struct Contender {
     /// The entries of its list of origins.
     origins: Origins,
 }
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Origins {
-    /// So many origins.
-    Exact(usize),
-    /// One regular expression that covers them.
-    Expression,
-}
-
-const EXPRESSION: &str = r"https://shop-[0-9]+\.example\.org";
 
 impl Contender {
     fn none() -> Contender {
@@ -171,22 +161,6 @@ impl Contender {
             Origins::Exact(count) => count,
             Origins::Expression => 1,
         }
-    }
-
-    fn document(&self) -> String {
-        let list: String = match self.origins {
-            Origins::Exact(count) => {
-                (0..count).map(|i| format!("  \"{}\",\n", origin(i))).collect()
-            }
-            Origins::Expression => format!("  {{ regex = '{EXPRESSION}' }}\n"),
-        };
-        format!(
-            "[policy.shop]\nallow_origins = [\n{list}]\n\
-             allow_methods = [\"PUT\", \"DELETE\"]\n\
-             allow_headers = [\"Content-Type\", \"X-Token\"]\n\
-             expose_headers = [\"X-Request-Id\"]\n\
-             allow_credentials = true\nmax_age = 600\n"
-        )
     }
 }
 
@@ -436,7 +410,7 @@ impl Measurement {
     ) -> Result<Measurement> {
         let port = http::free_port().context("a port")?;
         let file = "x".repeat(200);
-        let policies = contender.document();
+        let policies = contender.origins.document();
         let folder = installation
             .prepare(&[("cors.toml", &policies), ("html/file.txt", &file)])
             .context("the folder of nginx")?;
