@@ -211,7 +211,6 @@ impl Image {
             head: Head {
                 enforced: common.enforced().into(),
                 upstream: common.upstream() as u32,
-                owned: common.owned_bits().into(),
                 header_count: headers.len() as u32,
                 ..Head::of(answer)
             },
@@ -310,6 +309,7 @@ impl Head {
             reason: answer.reason as u32,
             status: answer.status.map_or(0, u32::from),
             variant: answer.variant.into(),
+            owned: answer.owned_bits().into(),
             vary: answer.vary.bits().into(),
             vary_value: vary_value(answer.vary),
             ..Head::CLOSED
@@ -357,8 +357,7 @@ pub(crate) unsafe fn write_closed<'a, L: Lines<'a>>(
     out: *mut cors_decision,
     decision: &Decision<'a, L>,
 ) {
-    let owned = decision.owned_bits().into();
-    let head = Head { owned, ..Head::of(&decision.answer()) };
+    let head = Head::of(&decision.answer());
     // SAFETY: the caller promises it.
     unsafe { head.copy(out) };
 }

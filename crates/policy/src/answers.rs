@@ -3,9 +3,9 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
-    decision::{Kind, Outcome, Reason},
+    decision::{Kind, Outcome, Owned, Reason},
     header::Source,
-    policy::Disallowed,
+    settings::Disallowed,
     vary::Vary,
 };
 
@@ -25,9 +25,15 @@ pub struct Answer {
     pub vary: Vary,
     /// The number of the header list.
     pub variant: u8,
+    pub(crate) owned: Owned,
 }
 
 impl Answer {
+    /// The headers to remove from the response, as bits: `1 << number`.
+    pub fn owned_bits(&self) -> u16 {
+        self.owned.0
+    }
+
     /// Gives nothing, not even a reason.
     pub(crate) const CLOSED: Answer = Answer {
         kind: Kind::None,
@@ -36,6 +42,7 @@ impl Answer {
         status: None,
         vary: Vary::ORIGIN,
         variant: 0,
+        owned: Owned::CORS,
     };
 }
 
@@ -99,10 +106,19 @@ pub(crate) struct Rules {
     pub(crate) websocket: Disallowed,
     pub(crate) vary: Vary,
     pub(crate) vary_preflight: Vary,
-    /// The header lists of answers that have one; `None` where no request gets
-    /// that list.
+    /// The headers to remove: from responses to requests without an `Origin`, and
+    /// from all others.
+    pub(crate) owned_none: Owned,
+    pub(crate) owned: Owned,
+    /// The header lists of requests without an `Origin`, and of those that are no
+    /// preflight and allowed, or not.
     pub(crate) none: u8,
-    pub(crate) actual: u8,
+    pub(crate) allowed: u8,
+    pub(crate) denied: u8,
+    /// The header list of a preflight from an origin that is not allowed.
+    pub(crate) preflight_origin: u8,
+    /// Those of a preflight from one that is; `None` where no request gets that
+    /// list.
     pub(crate) preflight: [Option<u8>; PreflightParts::COUNT],
 }
 
@@ -148,6 +164,7 @@ impl Answers {
             status: None,
             vary: rules.vary,
             variant: rules.none,
+            owned: rules.owned_none,
         };
         let no_origin = number(&mut all, no_origin);
         let mut of_origin = [0; _];
@@ -257,8 +274,12 @@ impl Rules {
         websocket: Disallowed::Pass,
         vary: Vary::NONE,
         vary_preflight: Vary::NONE,
+        owned_none: Owned::NOTHING,
+        owned: Owned::NOTHING,
         none: 0,
-        actual: 0,
+        allowed: 0,
+        denied: 0,
+        preflight_origin: 0,
         preflight: [Some(0); _],
     };
 
@@ -279,10 +300,12 @@ impl Rules {
                 _ => (reject && outcome == Outcome::Deny).then_some(403),
             },
             vary: self.vary,
-            variant: match outcome {
-                Outcome::Allow => self.actual,
-                _ => 0,
+            variant: match (kind, outcome) {
+                (Kind::Preflight, _) => self.preflight_origin,
+                (_, Outcome::Allow) => self.allowed,
+                _ => self.denied,
             },
+            owned: self.owned,
         }
     }
 
@@ -298,6 +321,7 @@ impl Rules {
             status: self.preflight_status(outcome),
             vary: self.vary_preflight,
             variant,
+            owned: self.owned,
         }
     }
 

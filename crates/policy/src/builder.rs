@@ -1,27 +1,30 @@
 //! From what a policy says to what it does.
 
 use alloc::{
-    borrow::ToOwned, boxed::Box, string::String, string::ToString, vec,
-    vec::Vec,
+    borrow::ToOwned, boxed::Box, collections::BTreeSet, string::String,
+    string::ToString, vec, vec::Vec,
 };
 use core::fmt;
 
 use crate::{
     answers::{Answers, PreflightParts, Rules},
     bytes::is_token,
-    decision::{Owned, Upstream},
+    decision::Owned,
     header::{HeaderName, Source},
+    network::Network,
     origins::{Expression, OriginSet},
     pattern::{ExactOrigin, OriginPattern, TuplePattern},
-    policy::{
-        AnyOrigin, Disallowed, Mode, Names, Policy, Preflight, TemplateHeader,
-        join,
-    },
+    policy::{AnyOrigin, Names, Policy, TemplateHeader, join},
+    settings::{Disallowed, Mode, Preflight, Timing, Upstream},
     table::{ByteMap, Records},
     text::Text,
     tokens::{TokenSet, pack},
     vary::Vary,
 };
+
+/// The most bytes of a list of origins in `Timing-Allow-Origin`: every response
+/// carries it, so a longer one is not worth its bytes.
+const MAX_TIMING_LIST: usize = 1024;
 
 /// Collects what a policy says, and compiles it.
 ///
@@ -35,6 +38,7 @@ pub struct PolicyBuilder {
     null: Option<u32>,
     exact: Records,
     patterns: Vec<(u32, TuplePattern)>,
+    networks: Vec<(u32, Network)>,
     expressions: Vec<(u32, Box<dyn Expression>)>,
     methods: Vec<String>,
     headers: Vec<String>,
@@ -43,7 +47,8 @@ pub struct PolicyBuilder {
     reflect_null: bool,
     max_age: Option<u32>,
     private_network: bool,
-    timing: bool,
+    timing: Timing,
+    constant_origin: bool,
     preflight: Preflight,
     preflight_status: u16,
     disallowed: Disallowed,
@@ -61,6 +66,7 @@ impl PolicyBuilder {
             null: None,
             exact: Records::default(),
             patterns: Vec::new(),
+            networks: Vec::new(),
             expressions: Vec::new(),
             methods: Vec::new(),
             headers: Vec::new(),
@@ -69,7 +75,8 @@ impl PolicyBuilder {
             reflect_null: false,
             max_age: None,
             private_network: false,
-            timing: false,
+            timing: Timing::Off,
+            constant_origin: false,
             preflight: Preflight::Answer,
             preflight_status: 204,
             disallowed: Disallowed::Pass,
@@ -103,6 +110,14 @@ impl PolicyBuilder {
     pub fn allow_exact_origin(mut self, origin: &ExactOrigin<'_>) -> Self {
         let rule = self.next_rule();
         self.exact.push(rule, origin.as_str().as_bytes());
+        self
+    }
+
+    /// Adds an entry to the list of allowed origins that is a network.
+    #[must_use]
+    pub fn allow_network(mut self, network: Network) -> Self {
+        let rule = self.next_rule();
+        self.networks.push((rule, network));
         self
     }
 
@@ -174,10 +189,18 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whether allowed origins may read resource timing.
+    /// Who may read resource timing.
     #[must_use]
-    pub fn timing_allow_origin(mut self, yes: bool) -> Self {
-        self.timing = yes;
+    pub fn timing_allow_origin(mut self, timing: Timing) -> Self {
+        self.timing = timing;
+        self
+    }
+
+    /// Whether every response names the one origin that is allowed, whoever asks,
+    /// for caches that ignore `Vary`.
+    #[must_use]
+    pub fn constant_origin(mut self, yes: bool) -> Self {
+        self.constant_origin = yes;
         self
     }
 
@@ -195,7 +218,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// What becomes of an actual request from an origin that is not allowed.
+    /// How an actual request from an origin that is not allowed is handled.
     /// [`Disallowed::Reject`] holds for WebSockets too.
     #[must_use]
     pub fn disallowed(mut self, disallowed: Disallowed) -> Self {
@@ -203,8 +226,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// What becomes of a WebSocket that is asked for by an origin that is not
-    /// allowed.
+    /// How a WebSocket or WebTransport session that an origin asks for which is not
+    /// allowed is handled.
     #[must_use]
     pub fn websocket(mut self, disallowed: Disallowed) -> Self {
         self.websocket = disallowed;
@@ -218,7 +241,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// What becomes of the application's own CORS headers.
+    /// How the application's own CORS headers are handled.
     #[must_use]
     pub fn upstream(mut self, upstream: Upstream) -> Self {
         self.upstream = upstream;
@@ -230,6 +253,36 @@ impl PolicyBuilder {
     pub fn mode(mut self, mode: Mode) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// The one entry of the list of allowed origins, if it is exact.
+    fn only_origin(&self) -> Option<Vec<u8>> {
+        let exact = self.entries == 1 && self.exact.len() == 1;
+        let origin = self.exact.keys().next().filter(|_| exact);
+        origin.map(<[u8]>::to_vec)
+    }
+
+    /// The list of allowed origins as a value of `Timing-Allow-Origin`, each origin
+    /// once; `None` if it is too long, or does not consist of exact origins.
+    fn origin_list(&self) -> Option<Vec<u8>> {
+        if self.exact.len() != self.entries as usize {
+            return None;
+        }
+        let mut seen = BTreeSet::new();
+        let mut list = Vec::new();
+        for origin in self.exact.keys() {
+            if !seen.insert(origin) {
+                continue;
+            }
+            if !list.is_empty() {
+                list.extend_from_slice(b", ");
+            }
+            list.extend_from_slice(origin);
+            if list.len() > MAX_TIMING_LIST {
+                return None;
+            }
+        }
+        Some(list)
     }
 
     /// Compiles the policy.
@@ -278,10 +331,39 @@ impl PolicyBuilder {
             echo: star(listed) && self.credentials,
             listed: TokenSet::new(listed),
         };
+        let constant = match self.constant_origin {
+            true => Some(self.only_origin().ok_or(BuildError::ConstantOrigin)?),
+            false => None,
+        };
+        let timing = match self.timing {
+            Timing::Off => TimingHeader::None,
+            Timing::Any => TimingHeader::Constant(b"*".to_vec()),
+            Timing::AllowedOrigins if any_origin == AnyOrigin::Star => {
+                TimingHeader::Constant(b"*".to_vec())
+            }
+            Timing::AllowedOrigins => match self.origin_list() {
+                Some(list) => TimingHeader::Constant(list),
+                None => TimingHeader::Allowed,
+            },
+        };
+        let mut owned = Owned::CORS;
+        let mut owned_none = owned;
+        let timing_bit = HeaderName::TimingAllowOrigin;
+        match timing {
+            TimingHeader::None => {}
+            // Images and scripts send no Origin, so that there the application
+            // may know better.
+            TimingHeader::Allowed => owned = owned.with(timing_bit),
+            TimingHeader::Constant(_) => {
+                owned = owned.with(timing_bit);
+                owned_none = owned;
+            }
+        }
         let lists = Lists {
             any_origin,
+            constant: constant.as_deref(),
             credentials: self.credentials,
-            timing: self.timing,
+            timing,
             methods: &methods,
             headers: &headers,
             exposed: &exposed,
@@ -293,6 +375,7 @@ impl PolicyBuilder {
 
         let vary = match any_origin {
             AnyOrigin::Star => Vary::NONE,
+            _ if constant.is_some() => Vary::NONE,
             _ => Vary::ORIGIN,
         };
         let mut vary_preflight = vary;
@@ -314,14 +397,14 @@ impl PolicyBuilder {
             websocket: self.websocket,
             vary,
             vary_preflight,
+            owned,
+            owned_none,
             none: variants.none,
-            actual: variants.actual,
+            allowed: variants.allowed,
+            denied: variants.denied,
+            preflight_origin: variants.preflight_origin,
             preflight: variants.preflight,
         });
-        let mut owned = Owned::CORS;
-        if self.timing {
-            owned = owned.with(HeaderName::TimingAllowOrigin);
-        }
         let mut own = Records::default();
         for origin in &self.self_origins {
             match origin {
@@ -350,13 +433,13 @@ impl PolicyBuilder {
             origins: OriginSet::new(
                 self.exact,
                 self.patterns,
+                self.networks,
                 self.expressions,
             )
             .ok_or(BuildError::TooLarge)?,
             private_network: self.private_network,
             upstream: self.upstream,
             enforced: true,
-            owned,
             variants: variants.lists.into_boxed_slice(),
             answers,
         };
@@ -372,7 +455,6 @@ fn report(policy: Policy) -> Policy {
     Policy {
         enforced: false,
         upstream: Upstream::Replace,
-        owned: Owned::NOTHING,
         variants: Box::new([Box::default()]),
         answers: Answers::new(&Rules::REPORT),
         ..policy
@@ -391,8 +473,9 @@ fn unique(names: impl Iterator<Item = String>) -> Vec<String> {
 /// What the header lists of a policy are made from.
 struct Lists<'b> {
     any_origin: AnyOrigin,
+    constant: Option<&'b [u8]>,
     credentials: bool,
-    timing: bool,
+    timing: TimingHeader,
     methods: &'b [String],
     headers: &'b [String],
     exposed: &'b [String],
@@ -403,22 +486,48 @@ struct Lists<'b> {
 
 type List = Vec<TemplateHeader>;
 
+/// What `Timing-Allow-Origin` says.
+enum TimingHeader {
+    /// Nothing.
+    None,
+    /// The allowed origin that has asked.
+    Allowed,
+    /// Always this; nothing if it is empty.
+    Constant(Vec<u8>),
+}
+
 impl Lists<'_> {
-    fn none(&self) -> Result<List, BuildError> {
-        match self.any_origin {
-            // It never depends on the origin, so it is the same without one.
-            AnyOrigin::Star => self.actual(),
-            _ => Ok(List::new()),
+    /// The headers of a response that is no answer to a preflight, to a request
+    /// of an origin that is allowed, or not.
+    fn response(&self, allowed: bool) -> Result<List, BuildError> {
+        let mut list = List::new();
+        // What never depends on the origin is the same for all.
+        let constant =
+            self.constant.is_some() || self.any_origin == AnyOrigin::Star;
+        if allowed || constant {
+            self.push_origin(&mut list, HeaderName::AllowOrigin)?;
+            self.push_credentials(&mut list)?;
+            push_names(&mut list, HeaderName::ExposeHeaders, self.exposed)?;
         }
+        let name = HeaderName::TimingAllowOrigin;
+        match &self.timing {
+            TimingHeader::Constant(value) if !value.is_empty() => {
+                push(&mut list, name, Source::Fixed, value)?;
+            }
+            TimingHeader::Allowed if allowed => {
+                push(&mut list, name, Source::Origin, b"")?;
+            }
+            _ => {}
+        }
+        Ok(list)
     }
 
-    fn actual(&self) -> Result<List, BuildError> {
+    /// The headers of the answer to a preflight of an origin that is not allowed.
+    fn preflight_origin(&self) -> Result<List, BuildError> {
         let mut list = List::new();
-        self.push_origin(&mut list, HeaderName::AllowOrigin)?;
-        self.push_credentials(&mut list)?;
-        push_names(&mut list, HeaderName::ExposeHeaders, self.exposed)?;
-        if self.timing {
-            self.push_origin(&mut list, HeaderName::TimingAllowOrigin)?;
+        if self.constant.is_some() {
+            self.push_origin(&mut list, HeaderName::AllowOrigin)?;
+            self.push_credentials(&mut list)?;
         }
         Ok(list)
     }
@@ -466,8 +575,9 @@ impl Lists<'_> {
         list: &mut List,
         name: HeaderName,
     ) -> Result<(), BuildError> {
-        match self.any_origin {
-            AnyOrigin::Star => push(list, name, Source::Fixed, b"*"),
+        match (self.any_origin, self.constant) {
+            (AnyOrigin::Star, _) => push(list, name, Source::Fixed, b"*"),
+            (_, Some(origin)) => push(list, name, Source::Fixed, origin),
             _ => push(list, name, Source::Origin, b""),
         }
     }
@@ -510,7 +620,9 @@ fn push(
 struct Variants {
     lists: Vec<Box<[TemplateHeader]>>,
     none: u8,
-    actual: u8,
+    allowed: u8,
+    denied: u8,
+    preflight_origin: u8,
     preflight: [Option<u8>; PreflightParts::COUNT],
 }
 
@@ -522,11 +634,15 @@ impl Variants {
         let mut variants = Variants {
             lists: vec![Box::default()],
             none: 0,
-            actual: 0,
+            allowed: 0,
+            denied: 0,
+            preflight_origin: 0,
             preflight: [None; _],
         };
-        variants.none = variants.number(lists.none()?);
-        variants.actual = variants.number(lists.actual()?);
+        variants.none = variants.number(lists.response(false)?);
+        variants.denied = variants.none;
+        variants.allowed = variants.number(lists.response(true)?);
+        variants.preflight_origin = variants.number(lists.preflight_origin()?);
         for parts in PreflightParts::all() {
             // Lists are left out together, or one by one where they are echoed.
             let reachable = (private_network || !parts.private_network)
@@ -545,7 +661,7 @@ impl Variants {
     }
 
     /// The number of this list, which is added if it is new. There are at most
-    /// eleven.
+    /// twelve.
     fn number(&mut self, list: List) -> u8 {
         let known = self.lists.iter().position(|other| **other == *list);
         let number = known.unwrap_or_else(|| {
@@ -573,6 +689,9 @@ pub enum BuildError {
     PreflightStatus(u16),
     /// Occurs when an origin of the server itself is not one exact origin.
     SelfOrigin(String),
+    /// Occurs when a constant origin is asked for, and the list of allowed origins
+    /// does not have exactly one entry, an exact one.
+    ConstantOrigin,
     /// Occurs when there are more origins than 32 bits can number.
     TooLarge,
 }
@@ -599,6 +718,9 @@ impl fmt::Display for BuildError {
             }
             BuildError::SelfOrigin(origin) => {
                 write!(f, "`{}` is not one origin", origin.escape_debug())
+            }
+            BuildError::ConstantOrigin => {
+                f.write_str("a constant origin takes one entry, an exact one")
             }
             BuildError::TooLarge => f.write_str("the policy is too large"),
         }

@@ -8,6 +8,7 @@ use crate::{
     header::{HeaderName, Source},
     policy::TemplateHeader,
     request::Lines,
+    settings::Upstream,
     text::without_nul,
     vary::Vary,
 };
@@ -158,20 +159,6 @@ impl Reason {
     }
 }
 
-/// What becomes of the CORS headers that the application sets itself.
-///
-/// The numbers are part of the C ABI and never change.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-#[repr(u8)]
-pub enum Upstream {
-    /// They are removed, and those of the decision are set.
-    #[default]
-    Replace = 0,
-    /// Where the application's response has an `Access-Control-Allow-Origin`,
-    /// nothing but `Vary` is changed; otherwise as [`Upstream::Replace`].
-    Keep = 1,
-}
-
 /// The response headers that are removed before those of a decision are set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Owned(pub(crate) u16);
@@ -200,7 +187,6 @@ pub struct Decision<'a, L = &'a [&'a [u8]]> {
     pub(crate) origin_source: Source,
     pub(crate) enforced: bool,
     pub(crate) upstream: Upstream,
-    pub(crate) owned: Owned,
     pub(crate) template: &'a [TemplateHeader],
     /// These are read only by templates that echo them.
     pub(crate) method: &'a [u8],
@@ -253,7 +239,7 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
         self.enforced
     }
 
-    /// What becomes of the application's own CORS headers.
+    /// How the application's own CORS headers are handled.
     pub fn upstream(&self) -> Upstream {
         self.upstream
     }
@@ -286,12 +272,12 @@ impl<'a, L: Lines<'a>> Decision<'a, L> {
     /// Whether this response header is to be removed before those of the decision
     /// are set.
     pub fn owns_header(&self, header: HeaderName) -> bool {
-        self.owned.0 & header.bit() != 0
+        self.answer.owned.0 & header.bit() != 0
     }
 
     /// The names of all headers that are to be removed, as bits: `1 << number`.
     pub fn owned_bits(&self) -> u16 {
-        self.owned.0
+        self.answer.owned.0
     }
 
     /// Hands every header to set to `visit`, in their order. This is what

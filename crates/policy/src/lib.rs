@@ -57,25 +57,27 @@ mod bytes;
 mod decision;
 mod explain;
 mod header;
+mod network;
 mod origin;
 mod origins;
 mod pattern;
 mod policy;
 mod request;
+mod settings;
 mod table;
 mod text;
 mod tokens;
 mod vary;
+mod wildcards;
 
 pub use crate::{
     answers::{Answer, Decided},
     builder::{BuildError, PolicyBuilder},
     bytes::is_token,
-    decision::{
-        Decision, DecisionHeader, Headers, Kind, Outcome, Reason, Upstream,
-    },
+    decision::{Decision, DecisionHeader, Headers, Kind, Outcome, Reason},
     explain::{Credentials, Explanation, Step, StepKind},
     header::{HeaderName, Source},
+    network::{Network, NetworkError, NetworkScheme},
     origin::{MAX_ORIGIN_LEN, Origin},
     origins::Expression,
     pattern::{
@@ -83,12 +85,12 @@ pub use crate::{
         PatternError, PatternErrorKind, PortPattern, TuplePattern,
     },
     policy::{
-        Disallowed, MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,
+        MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,
         MAX_REQUEST_HEADERS_EMPTY, MAX_REQUEST_HEADERS_LEN,
-        MAX_REQUEST_HEADERS_SPACE, Mode, Policy, Preflight, Quick,
-        TemplateHeader,
+        MAX_REQUEST_HEADERS_SPACE, Policy, Quick, TemplateHeader,
     },
     request::{Ask, Lines, Request},
+    settings::{Disallowed, Mode, Preflight, Timing, Upstream},
     text::Text,
     vary::{MAX_VARY_NAMES, Vary, merge_vary},
 };

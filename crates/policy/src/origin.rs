@@ -190,13 +190,28 @@ pub(crate) const fn is_label_byte(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_')
 }
 
-/// Whether this is a host; `http` adds the rules of special schemes on numbers.
+/// Whether this is a byte of an opaque host, which is not made of labels.
+#[inline]
+pub(crate) const fn is_opaque_byte(byte: u8) -> bool {
+    is_label_byte(byte) || byte == b'.'
+}
+
+/// Whether these are labels with dots between them, and perhaps one at the end.
+pub(crate) fn is_name(host: &[u8]) -> bool {
+    are_labels(host.strip_suffix(b".").unwrap_or(host))
+}
+
+/// Whether this is a host: a name or an address under http and https, and an
+/// opaque host under any other scheme.
 pub(crate) fn is_host(host: &[u8], http: bool) -> bool {
-    if host.first() == Some(&b'[') {
-        return is_ipv6(host);
-    }
     if host.len() > MAX_HOST || host.is_empty() {
         return false;
+    }
+    if !http {
+        return host.iter().all(|&byte| is_opaque_byte(byte));
+    }
+    if host.first() == Some(&b'[') {
+        return is_ipv6(host);
     }
     let name = host.strip_suffix(b".").unwrap_or(host);
     let mut len = 0;
@@ -215,7 +230,7 @@ pub(crate) fn is_host(host: &[u8], http: bool) -> bool {
     let Some(last) = name.get(name.len() - len..) else {
         return false;
     };
-    !http || !is_numeric(last) || is_ipv4(host)
+    !is_numeric(last) || is_ipv4(host)
 }
 
 /// Whether a last label makes the host an IPv4 address (URL standard, "ends in a
@@ -332,6 +347,9 @@ mod tests {
             "chrome-extension://abcdefghijklmnop",
             "app+x-1.0://a",
             "foo://1.2.3.999",
+            "app://.",
+            "app://..a-._:80",
+            "vscode-webview://0f00-a",
             "http://1.2.3.4:65535",
         ] {
             assert!(valid(text), "{text}");
@@ -390,6 +408,12 @@ mod tests {
             "https://[1::2:0:0:0:3]",
             "https://[www.example.com]",
             "https://a,https://b",
+            "app://",
+            "app://[::1]",
+            "app://A",
+            "app://a/",
+            "app://a%20b",
+            "app://.:",
         ] {
             assert!(!valid(text), "{text}");
         }
@@ -399,6 +423,8 @@ mod tests {
         let host: String = [label.as_str(); 4].join(".");
         assert!(valid(&format!("https://{}", &host[..253])));
         assert!(!valid(&format!("https://{}", &host[..254])));
+        assert!(valid(&format!("app://{}", ".".repeat(253))));
+        assert!(!valid(&format!("app://{}", ".".repeat(254))));
         let scheme = "a".repeat(64);
         let longest = format!("{scheme}://{}:65535", &host[..253]);
         assert_eq!(longest.len(), MAX_ORIGIN_LEN);

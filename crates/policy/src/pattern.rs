@@ -5,7 +5,7 @@ use core::{fmt, ops::Range};
 
 use crate::origin::{
     MAX_HOST, MAX_LABEL, Origin, default_port, is_host, is_http, is_ipv4,
-    is_ipv6, is_label_byte, is_numeric, is_scheme, parse_port, split_port,
+    is_ipv6, is_numeric, is_opaque_byte, is_scheme, parse_port, split_port,
 };
 
 /// An entry of a policy's list of allowed origins.
@@ -16,6 +16,7 @@ use crate::origin::{
 /// | `https://*.example.com` | one or more labels in front, never the apex |
 /// | `https://pr-*.example.com` | one or more bytes of the leftmost label |
 /// | `http://localhost:*` | any port, the default one too |
+/// | `chrome-extension://*` | any host of an app's own scheme, without a port |
 /// | `*` | any origin |
 /// | `null` | the opaque origin |
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -44,6 +45,8 @@ pub struct TuplePattern {
 pub enum HostPattern<'p> {
     /// This host.
     Exact(&'p str),
+    /// Every host of the scheme, which is an app's own.
+    Any,
     /// Every host that ends in a dot and this name.
     Subdomains(&'p str),
     /// Every host whose leftmost label starts and ends like this, with at least
@@ -59,7 +62,7 @@ pub enum HostPattern<'p> {
 }
 
 /// The ports that a pattern covers.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum PortPattern {
     /// The default port of the scheme, which an origin does not write.
     Default,
@@ -144,6 +147,7 @@ impl TuplePattern {
         let name = match self.host() {
             HostPattern::Exact(host) if is_loopback(host) => return false,
             HostPattern::Exact(host) => host,
+            HostPattern::Any => return true,
             HostPattern::Subdomains(name) => name,
             HostPattern::InLabel { rest, .. } => {
                 rest.strip_prefix('.').unwrap_or_default()
@@ -235,6 +239,9 @@ impl TuplePattern {
                 PortPattern::Number(number)
             }
         };
+        if host == "*" && port != PortPattern::Default {
+            return fail(Kind::WildcardHostPort, host_end..text.len());
+        }
         // All parts are shorter than the longest origin, and so than 65,536.
         Ok(TuplePattern {
             text: text.into(),
@@ -266,6 +273,9 @@ impl TuplePattern {
         let Some(star) = self.star else {
             return HostPattern::Exact(host);
         };
+        if host == "*" {
+            return HostPattern::Any;
+        }
         if let Some(name) = host.strip_prefix("*.") {
             return HostPattern::Subdomains(name);
         }
@@ -315,7 +325,7 @@ fn check_host(
     if !host.is_ascii() {
         return Err((Kind::UnicodeHost, all));
     }
-    if host.starts_with('[') {
+    if http && host.starts_with('[') {
         if host.contains('*') {
             return Err((Kind::WildcardAddress, all));
         }
@@ -327,11 +337,11 @@ fn check_host(
     if host.bytes().any(|b| b.is_ascii_uppercase()) {
         return Err((Kind::UpperCaseHost, all));
     }
-    if host == "*" || host == "*." {
+    if host == "*." || http && host == "*" {
         return Err((Kind::WildcardHost, all));
     }
     let byte_at = |at: usize| at..at + 1;
-    let good = |b: u8| is_label_byte(b) || matches!(b, b'.' | b'*');
+    let good = |b: u8| is_opaque_byte(b) || b == b'*';
     if let Some(at) = host.bytes().position(|b| !good(b)) {
         return Err((Kind::Character, byte_at(at)));
     }
@@ -348,6 +358,9 @@ fn check_host(
     // A wildcard stands for one byte at least.
     if host.len() > MAX_HOST {
         return Err((Kind::HostLength, all));
+    }
+    if !http && (star.is_none() || host == "*") {
+        return Ok(star);
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     let mut start = 0;
@@ -458,8 +471,10 @@ pub enum PatternErrorKind {
     Ipv4,
     /// Occurs when an IPv6 address is not written as browsers write it.
     Ipv6,
-    /// Occurs when the whole host is a wildcard.
+    /// Occurs when the whole host is a wildcard, under http or https.
     WildcardHost,
+    /// Occurs when a port follows a wildcard that is the whole host.
+    WildcardHostPort,
     /// Occurs when a host has more than one wildcard.
     SeveralWildcards,
     /// Occurs when a wildcard stands right of the leftmost label.
@@ -522,6 +537,9 @@ impl PatternErrorKind {
             }
             PatternErrorKind::WildcardHost => {
                 "a wildcard may not be the whole host"
+            }
+            PatternErrorKind::WildcardHostPort => {
+                "an entry for all hosts of a scheme has no port"
             }
             PatternErrorKind::SeveralWildcards => {
                 "a host has at most one wildcard"
@@ -615,6 +633,9 @@ mod tests {
         let p = tuple("http://[::1]:*");
         assert_eq!(p.host(), HostPattern::Exact("[::1]"));
         assert!(!p.is_exact());
+        assert_eq!(tuple("chrome-extension://*").host(), HostPattern::Any);
+        assert_eq!(tuple("app://.").host(), HostPattern::Exact("."));
+        assert!(tuple("app://..:80").is_exact());
     }
 
     #[test]
@@ -653,6 +674,11 @@ mod tests {
             ("https://*", WildcardHost, "*"),
             ("https://*:*", WildcardHost, "*"),
             ("https://*.", WildcardHost, "*."),
+            ("app://*.", WildcardHost, "*."),
+            ("app://*:*", WildcardHostPort, ":*"),
+            ("app://*:80", WildcardHostPort, ":80"),
+            ("app://[::1]", Character, "["),
+            ("app://*..a", EmptyLabel, ""),
             ("https://*.*.b", SeveralWildcards, "*.*.b"),
             ("https://a.*.b", WildcardPlace, "*"),
             ("https://a.*", WildcardPlace, "*"),
@@ -688,6 +714,7 @@ mod tests {
             "wss://a.b",
             "file://a.b",
             "app+x.y-z://a.b:80",
+            "app://.",
             "null",
             "*",
         ];

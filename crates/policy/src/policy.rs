@@ -6,11 +6,12 @@ use crate::{
     answers::{Answer, Answers, Decided, PreflightParts},
     builder::PolicyBuilder,
     bytes::{is_space, is_token, split_token},
-    decision::{Decision, Kind, Outcome, Owned, Reason, Upstream},
+    decision::{Decision, Kind, Outcome, Reason},
     header::{HeaderName, Source},
-    origin::default_port,
+    origin::{default_port, split_scheme},
     origins::{Found, OriginSet},
     request::{Ask, Lines},
+    settings::{Mode, Upstream},
     table::ByteMap,
     text::{Text, without_nul},
     tokens::{TokenSet, pack},
@@ -28,37 +29,6 @@ pub const MAX_REQUEST_HEADERS_SPACE: usize = 4;
 /// The most lines of `Access-Control-Request-Headers` that are echoed, where
 /// they are: a decision has room for 16 headers.
 pub const MAX_ECHO_LINES: usize = 8;
-
-/// Who answers a preflight that is allowed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Preflight {
-    /// The engine does, with this status; 204 is usual.
-    #[default]
-    Answer,
-    /// The application does; the engine puts its headers on that answer. One that
-    /// is denied is answered by the engine all the same.
-    Forward,
-}
-
-/// What becomes of a request from an origin that is not allowed.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Disallowed {
-    /// It is passed on, without CORS headers on the response.
-    #[default]
-    Pass,
-    /// It is answered with 403.
-    Reject,
-}
-
-/// Whether decisions are carried out.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Mode {
-    /// They are.
-    #[default]
-    Enforce,
-    /// They are made and reported, and change no response.
-    Report,
-}
 
 /// The most methods that are looked at one after the other.
 const FEW_METHODS: usize = 16;
@@ -128,7 +98,6 @@ pub struct Policy {
     pub(crate) private_network: bool,
     pub(crate) upstream: Upstream,
     pub(crate) enforced: bool,
-    pub(crate) owned: Owned,
     /// Every header list that a decision can have; the first is empty.
     pub(crate) variants: Box<[Box<[TemplateHeader]>]>,
     pub(crate) answers: Answers,
@@ -316,7 +285,6 @@ impl Policy {
             origin_source: decided.origin_source,
             enforced: self.enforced,
             upstream: self.upstream,
-            owned: self.owned,
             template: self.variant(answer.variant.into()).unwrap_or_default(),
             method: match preflight {
                 true => request.request_method().line(0),
@@ -354,7 +322,6 @@ impl Policy {
             origin_source: Source::Fixed,
             enforced: true,
             upstream: Upstream::Replace,
-            owned: Owned::CORS,
             template: &[],
             method: b"",
             list: None,
@@ -590,16 +557,40 @@ impl Policy {
             || self.headers.listed.contains_folded(name)
     }
 
+    /// Whether this is the host and port of one of the site's own origins.
+    #[cold]
+    fn is_own_host(&self, host: &[u8]) -> bool {
+        self.self_origins.keys().any(|origin| {
+            let parts = split_scheme(origin);
+            parts.is_some_and(|(scheme, own)| {
+                without_default_port(host, scheme).eq_ignore_ascii_case(own)
+            })
+        })
+    }
+
     pub(crate) fn is_same_origin<'a, R: Ask<'a>>(&self, request: R) -> bool {
         let origin = request.origin().line(0);
         if !self.self_origins.is_empty() {
-            return self.self_origins.get(origin).is_some();
+            return self.self_origins.get(origin).is_some()
+                || origin == b"null"
+                    && request.sec_fetch_site() == b"same-origin"
+                    && self.is_own_host(request.host());
         }
         if !request.sec_fetch_site().is_empty() {
             return request.sec_fetch_site() == b"same-origin";
         }
         is_own(origin, request.scheme(), request.host())
     }
+}
+
+/// The host without the port that an origin of this scheme does not write.
+fn without_default_port<'h>(host: &'h [u8], scheme: &[u8]) -> &'h [u8] {
+    let default = match default_port(scheme) {
+        Some(80) => host.strip_suffix(b":80"),
+        Some(443) => host.strip_suffix(b":443"),
+        _ => None,
+    };
+    default.unwrap_or(host)
 }
 
 /// Whether an origin is that of a server of this scheme and host.
@@ -610,12 +601,7 @@ fn is_own(origin: &[u8], scheme: &[u8], host: &[u8]) -> bool {
     let Some((own_scheme, rest)) = origin.split_at_checked(scheme.len()) else {
         return false;
     };
-    let default = match default_port(own_scheme) {
-        Some(80) => host.strip_suffix(b":80"),
-        Some(443) => host.strip_suffix(b":443"),
-        _ => None,
-    };
-    let host = default.unwrap_or(host);
+    let host = without_default_port(host, own_scheme);
     rest.len() == host.len() + 3
         && own_scheme.eq_ignore_ascii_case(scheme)
         && rest
@@ -639,17 +625,28 @@ fn kind_with_origin<'a, R: Ask<'a>>(request: R) -> Kind {
 #[inline(never)]
 fn kind_with_upgrade<'a, R: Ask<'a>>(request: R) -> Kind {
     let upgrades = request.upgrade().count();
-    let asked = is_websocket(request.protocol())
+    let asked = is_session(request.protocol())
         || (0..upgrades).any(|i| {
             crate::bytes::members(request.upgrade().line(i)).any(is_websocket)
         });
     if asked { Kind::WebSocket } else { Kind::Actual }
 }
 
-/// Whether a protocol, with or without a version, is WebSocket.
+/// Whether an upgrade, with or without a version, is to WebSocket.
 fn is_websocket(protocol: &[u8]) -> bool {
+    names(protocol, &["websocket"])
+}
+
+/// Whether the `:protocol` of an extended CONNECT opens a session that browsers do
+/// not apply CORS to: WebSocket (RFC 8441) or WebTransport.
+fn is_session(protocol: &[u8]) -> bool {
+    names(protocol, &["websocket", "webtransport", "webtransport-h3"])
+}
+
+/// Whether a protocol, with or without a version, is one of these.
+fn names(protocol: &[u8], wanted: &[&str]) -> bool {
     let name = protocol.split(|&b| b == b'/').next().unwrap_or_default();
-    name.eq_ignore_ascii_case(b"websocket")
+    wanted.iter().any(|own| name.eq_ignore_ascii_case(own.as_bytes()))
 }
 
 /// The state of a scan over the lines of `Access-Control-Request-Headers`.

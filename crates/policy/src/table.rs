@@ -235,8 +235,13 @@ impl Records {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.starts.len()
+    }
+
+    /// The keys, in the order in which they were added.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.iter().map(|(_, _, key)| key)
     }
 
     /// The number and the key of the record that starts here.
@@ -307,6 +312,11 @@ impl ByteMap {
     pub(crate) fn key_of(&self, number: u32) -> Option<&[u8]> {
         let mut records = self.records.iter();
         records.find(|record| record.1 == number).map(|(_, _, key)| key)
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.keys()
     }
 
     /// Whether there is but one key.
