@@ -3,10 +3,12 @@
 //! Examples are made up here, and each was put to the engine: none stands on the
 //! wrong side.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use libcors_config::{Flag, Format, NamedPolicy, OriginEntry, PolicySpec};
 use libcors_policy::{
-    HostPattern, Origin, OriginPattern, Outcome, Policy, PortPattern, Request,
-    TuplePattern,
+    HostPattern, Network, NetworkScheme, Origin, OriginPattern, Outcome,
+    Policy, PortPattern, Request, TuplePattern,
 };
 use regex_syntax::{
     ParserBuilder,
@@ -31,6 +33,9 @@ impl Cover {
     pub(crate) fn of(entry: &OriginEntry, named: &NamedPolicy) -> Cover {
         match entry {
             OriginEntry::Regex { regex } => of_regex(regex),
+            OriginEntry::Network { network, scheme, port } => {
+                of_network(network, *scheme, *port)
+            }
             OriginEntry::Plain(text) => match OriginPattern::parse(text) {
                 Ok(OriginPattern::Any) => of_any(named),
                 Ok(OriginPattern::Null) => of_null(),
@@ -156,6 +161,70 @@ fn of_tuple(tuple: &TuplePattern) -> Cover {
     cover
 }
 
+fn of_network(range: &str, scheme: NetworkScheme, port: PortPattern) -> Cover {
+    let network = Network::parse_range(range)
+        .and_then(|range| Network::new(range, scheme, port));
+    // The file was checked, so this is not reached.
+    let Ok(network) = network else { return Cover::default() };
+    let (first, prefix) = network.range();
+    let (last, before, after) = match first {
+        IpAddr::V4(v4) => {
+            let first = u32::from(v4);
+            let last = first | u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            let neighbour =
+                |n: Option<u32>| n.map(|n| Ipv4Addr::from(n).into());
+            (
+                Ipv4Addr::from(last).into(),
+                neighbour(first.checked_sub(1)),
+                neighbour(last.checked_add(1)),
+            )
+        }
+        IpAddr::V6(v6) => {
+            let first = u128::from(v6);
+            let last =
+                first | u128::MAX.checked_shr(prefix.into()).unwrap_or(0);
+            let neighbour =
+                |n: Option<u128>| n.map(|n| Ipv6Addr::from(n).into());
+            (
+                Ipv6Addr::from(last).into(),
+                neighbour(first.checked_sub(1)),
+                neighbour(last.checked_add(1)),
+            )
+        }
+    };
+    let (written, about) = match port {
+        PortPattern::Default => (String::new(), String::new()),
+        PortPattern::Number(port) => {
+            (format!(":{port}"), format!(", on port {port}"))
+        }
+        PortPattern::Any => (":8080".to_owned(), ", on any port".to_owned()),
+    };
+    let origin = |scheme: NetworkScheme, address: IpAddr, port: &str| {
+        let host = match address {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("[{v6}]"),
+        };
+        format!("{}://{host}{port}", scheme.as_str())
+    };
+    let other = match scheme {
+        NetworkScheme::Http => NetworkScheme::Https,
+        NetworkScheme::Https => NetworkScheme::Http,
+    };
+    let inside =
+        vec![origin(scheme, first, &written), origin(scheme, last, &written)];
+    let mut outside: Vec<String> = [before, after]
+        .into_iter()
+        .flatten()
+        .map(|address| origin(scheme, address, &written))
+        .collect();
+    outside.push(origin(other, first, &written));
+    outside.push(origin(scheme, first, ":8081"));
+    let words =
+        format!("{}, addresses {first} to {last}{about}", scheme.as_str());
+    let policy = Policy::builder().allow_network(network).build().ok();
+    Cover::sort(words, policy.as_ref(), inside, outside)
+}
+
 /// The hosts in words, some of them, and some that are none of them.
 fn hosts(host: HostPattern<'_>) -> (String, Vec<String>, Vec<String>) {
     match host {
@@ -163,6 +232,11 @@ fn hosts(host: HostPattern<'_>) -> (String, Vec<String>, Vec<String>) {
             format!("the host {host}"),
             vec![host.to_owned()],
             vec![format!("www.{host}")],
+        ),
+        HostPattern::Any => (
+            "all hosts".to_owned(),
+            vec!["a".to_owned(), "abc123".to_owned()],
+            Vec::new(),
         ),
         HostPattern::Subdomains(name) => (
             format!("all hosts under {name}, at any depth, not {name} itself"),

@@ -97,7 +97,7 @@ fn check_origin(origin: &str) -> Result<(), Failure> {
         Ok(_) => "a page has one origin, without a wildcard".to_owned(),
         Err(error) => error.to_string(),
     };
-    let mended = libcors_config::mend_origin(origin);
+    let mended = libcors_config::suggest_origin(origin);
     let mended = mended.filter(|origin| !origin.contains('*'));
     Err(Failure::Message(format!(
         "--origin: \"{}\" is no origin that a browser sends: {wrong}; write \

@@ -6,7 +6,6 @@ use std::{
     process::ExitCode,
 };
 
-use libcors_config::Flag;
 use serde_json::{Map, Value, json};
 
 use crate::{Status, check::pretty};
@@ -28,9 +27,12 @@ const PATTERNS: [(&str, &str); 4] = [
 
 const TOKEN: &str = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$";
 
-const EXACT_ORIGIN: &str = r"^[a-z][a-z0-9+.-]{0,63}://(\[[0-9a-f:]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?)(:[1-9][0-9]{0,4})?$";
+const EXACT_ORIGIN: &str = r"^(https?://(\[[0-9a-f:]+\]|[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?)|[a-z][a-z0-9+.-]{0,63}://[a-z0-9_.-]+)(:[1-9][0-9]{0,4})?$";
 
-const ORIGIN: &str = r"^(\*|null|[a-z][a-z0-9+.-]{0,63}://(\[[0-9a-f:]+\]|[a-z0-9_*-]+(\.[a-z0-9_-]+)*\.?)(:([1-9][0-9]{0,4}|\*))?)$";
+const ORIGIN: &str = r"^(\*|null|https?://(\[[0-9a-f:]+\]|[a-z0-9_*-]+(\.[a-z0-9_-]+)*\.?)(:([1-9][0-9]{0,4}|\*))?|[a-z][a-z0-9+.-]{0,63}://[a-z0-9_*.-]+(:([1-9][0-9]{0,4}|\*))?)$";
+
+const NETWORK: &str =
+    r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-f:.]*:[0-9a-f:.]*)/[0-9]{1,3}$";
 
 /// The schema of the types, with what helps an editor.
 fn document() -> Value {
@@ -61,9 +63,10 @@ fn document() -> Value {
         "What every policy starts from. A key that a policy has replaces the \
          one here whole."
             .into();
-    if let Some([plain, regex]) = schema["$defs"]["OriginEntry"]["anyOf"]
-        .as_array_mut()
-        .map(Vec::as_mut_slice)
+    if let Some([plain, regex, network]) =
+        schema["$defs"]["OriginEntry"]["anyOf"]
+            .as_array_mut()
+            .map(Vec::as_mut_slice)
     {
         plain["pattern"] = ORIGIN.into();
         plain["examples"] = json!([
@@ -74,6 +77,10 @@ fn document() -> Value {
         ]);
         regex["examples"] =
             json!([{ "regex": r"https://pr-[0-9]+\.example\.com" }]);
+        network["properties"]["network"]["pattern"] = NETWORK.into();
+        network["examples"] = json!([
+            { "network": "192.168.0.0/16", "scheme": "http", "port": "*" },
+        ]);
     }
     schema
 }
@@ -123,14 +130,4 @@ fn join_lines(value: &mut Value) {
         }
         _ => {}
     }
-}
-
-/// What a danger flag lets through.
-pub(crate) fn flag_description(flag: Flag) -> String {
-    let mut schema = libcors_config::schema();
-    join_lines(&mut schema);
-    let all = schema["$defs"]["Flag"]["oneOf"].as_array().into_iter().flatten();
-    let mut own = all.filter(|one| one["const"] == flag.as_str());
-    let found = own.next().and_then(|one| one["description"].as_str());
-    found.unwrap_or_default().to_owned()
 }

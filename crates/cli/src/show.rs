@@ -2,7 +2,9 @@
 
 use std::{fmt::Write as _, io::Write, process::ExitCode};
 
-use libcors_config::{Flag, Format, NamedPolicy, OriginEntry, PolicySpec};
+use libcors_config::{
+    Flag, Format, NamedPolicy, OriginEntry, PolicySpec, PortPattern,
+};
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -12,7 +14,6 @@ use crate::{
     cover::Cover,
     document::{Document, find},
     failure::Failure,
-    schema,
     terminal::Terminal,
 };
 
@@ -120,6 +121,17 @@ fn origins(named: &NamedPolicy, text: &mut String) {
             OriginEntry::Regex { regex } => {
                 format!("{{ regex = {} }}", value(regex))
             }
+            OriginEntry::Network { network, scheme, port } => {
+                let scheme = scheme.as_str();
+                let port = match port {
+                    PortPattern::Default => String::new(),
+                    PortPattern::Number(port) => format!(", port = {port}"),
+                    PortPattern::Any => ", port = \"*\"".to_owned(),
+                };
+                format!(
+                    "{{ network = \"{network}\", scheme = \"{scheme}\"{port} }}"
+                )
+            }
         };
         let _ = writeln!(text, "  {written},");
     }
@@ -129,7 +141,7 @@ fn origins(named: &NamedPolicy, text: &mut String) {
 /// Comments on the danger flags: what each of them lets through here.
 fn dangers(spec: &PolicySpec, text: &mut String) {
     for &flag in &spec.dangerously_allow {
-        let about = schema::flag_description(flag);
+        let about = flag_description(flag);
         let _ = writeln!(text, "# {}: {about}", flag.as_str());
         let let_through = refused_without(spec, flag);
         const MOST: usize = 10;
@@ -144,6 +156,12 @@ fn dangers(spec: &PolicySpec, text: &mut String) {
             *text += "#   nothing here needs it\n";
         }
     }
+}
+
+/// What a danger flag lets through.
+fn flag_description(flag: Flag) -> &'static str {
+    let found = Flag::ALL.iter().find(|(known, _, _)| *known == flag);
+    found.map_or("", |(_, _, about)| about.trim())
 }
 
 /// The errors that the policy would have without this flag.

@@ -290,6 +290,19 @@ codes! {
     );
     passes: Text("[policy.api]\nallow_origins = [\"https://app.example.com\"]\n");
 
+    NETWORK = "E0221", "Invalid network":
+        "A network is an IP address and the length of its prefix in CIDR notation, without \
+         bits behind the prefix, and a `scheme`, which is `http` or `https`. `port` is a \
+         number or `\"*\"`; without it the default port of the scheme is meant.";
+    fails: Text(
+        "[policy.api]\n\
+         allow_origins = [{ network = \"192.168.1.0/16\", scheme = \"http\", port = \"*\" }]\n"
+    );
+    passes: Text(
+        "[policy.api]\n\
+         allow_origins = [{ network = \"192.168.0.0/16\", scheme = \"http\", port = \"*\" }]\n"
+    );
+
     METHOD = "E0301", "A method is no method":
         "A method is made of letters, digits and a few signs, without white space. Several \
          methods are several entries.";
@@ -353,6 +366,12 @@ codes! {
     );
     passes: Text("[policy.api]\nallow_origins = []\nexpose_headers = [\"*\"]\n");
 
+    NAME_WILDCARD = "E0311", "A method or header name contains `*`":
+        "Browsers know `*` only as an entry of its own. In any other name it is an ordinary \
+         character: `x-amz-*` does not match `x-amz-meta-user`.";
+    fails: Text("[policy.api]\nallow_origins = []\nallow_headers = [\"X-Amz-*\"]\n");
+    passes: Text("[policy.api]\nallow_origins = []\nallow_headers = [\"X-Amz-Date\"]\n");
+
     MAX_AGE_TEXT = "E0401", "A duration is none":
         "A duration is a number of seconds, or a string of digits and one of `s`, `m`, `h` \
          and `d`.";
@@ -370,7 +389,7 @@ codes! {
     fails: Text("[policy.api]\nallow_origins = []\npreflight_status = 300\n");
     passes: Text("[policy.api]\nallow_origins = []\npreflight_status = 299\n");
 
-    WORD = "E0404", "A value is unknown":
+    KEYWORD = "E0404", "A value is unknown":
         "The message says which values the key takes.";
     fails: Text("[policy.api]\nallow_origins = []\npreflight = \"forwrd\"\n");
     passes: Text("[policy.api]\nallow_origins = []\npreflight = \"forward\"\n");
@@ -383,6 +402,17 @@ codes! {
     );
     passes: Text(
         "[policy.api]\nallow_origins = [\"null\"]\ndangerously_allow = [\"null_origin\"]\n"
+    );
+
+    CONSTANT_ORIGIN = "E0406", "`constant_origin` without exactly one exact origin":
+        "With `constant_origin` every response names the one origin that is allowed, so there \
+         must be exactly one, written out: no wildcard, network or expression, and not `*` or \
+         `null`.";
+    fails: Text(
+        "[policy.api]\nallow_origins = [\"https://*.example.com\"]\nconstant_origin = true\n"
+    );
+    passes: Text(
+        "[policy.api]\nallow_origins = [\"https://app.example.com\"]\nconstant_origin = true\n"
     );
 
     NULL_ORIGIN = "E0501", "`null` is allowed":
@@ -440,6 +470,15 @@ codes! {
          dangerously_allow = [\"upstream_cors\"]\n"
     );
 
+    ANY_APP_ORIGIN = "E0507", "Every app of a scheme is allowed with credentials":
+        "`SCHEME://*` matches every app or extension that uses the scheme, and anyone can \
+         publish one, which could act as the signed-in user. List the origins that need it. \
+         The flag `any_app_origin` allows it all the same.";
+    fails: Text(
+        "[policy.api]\nallow_origins = [\"chrome-extension://*\"]\nallow_credentials = true\n"
+    );
+    passes: Text("[policy.api]\nallow_origins = [\"chrome-extension://*\"]\n");
+
     MORE_WARNINGS = "W0101", "There are more warnings":
         "Only the first 1,000 warnings are shown.";
     fails: Made("1,002 times the same origin", || {
@@ -493,14 +532,14 @@ codes! {
     );
 
     METHOD_NEEDLESS = "W0301", "A method is listed without need":
-        "GET, HEAD and POST are always allowed, and OPTIONS is what browsers themselves send \
-         to ask; pages hardly ever do.";
+        "GET, HEAD and POST are always allowed.";
     fails: Text("[policy.api]\nallow_origins = []\nallow_methods = [\"GET\", \"PUT\"]\n");
     passes: Text("[policy.api]\nallow_origins = []\nallow_methods = [\"PUT\"]\n");
 
-    METHOD_PATCH = "W0302", "`patch` is in lower case":
-        "Methods are case-sensitive, and browsers leave this one as the page spells it. Pages \
-         and servers usually mean `PATCH`.";
+    METHOD_NAME = "W0302", "A method that probably means another":
+        "Methods are case-sensitive, and browsers send those but DELETE, GET, HEAD, OPTIONS, \
+         POST and PUT as the page spells them: `patch` does not allow `PATCH`. `ANY` and `ALL` \
+         are methods like any other; `*` allows every method.";
     fails: Text("[policy.api]\nallow_origins = []\nallow_methods = [\"patch\"]\n");
     passes: Text("[policy.api]\nallow_origins = []\nallow_methods = [\"PATCH\"]\n");
 
@@ -528,13 +567,28 @@ codes! {
     passes: Text("[policy.api]\nallow_origins = []\nallow_private_network = false\n");
 
     REJECT_WITHOUT_SELF = "W0403", "Requests are rejected, and the site's own origins are not known":
-        "Browsers send `Origin` with the site's own form posts as well. Without `self_origins` \
-         they are told apart by `Sec-Fetch-Site` and `Host` alone, and behind a proxy that \
-         changes the host the site's own requests may get a 403.";
+        "Browsers send `Origin` with the site's own form posts and WebSockets as well. Without \
+         `self_origins` these are recognized by `Sec-Fetch-Site` and by the scheme and host of \
+         the request alone. Behind TLS termination, or a proxy that changes the host, the site's \
+         own WebSockets and the requests of older browsers get a 403. And a page whose own name \
+         is made to resolve to this server (DNS rebinding) has the same scheme and host, and is \
+         not rejected.";
     fails: Text("[policy.api]\nallow_origins = []\ndisallowed = \"reject\"\n");
     passes: Text(
         "[policy.api]\nallow_origins = []\ndisallowed = \"reject\"\n\
          self_origins = [\"https://www.example.com\"]\n"
+    );
+
+    TIMING_HIDDEN = "W0404", "The timing of images and scripts stays hidden":
+        "With `timing_allow_origin = true` the response lists the allowed origins in \
+         `Timing-Allow-Origin`, if they are all written out and short enough (1,024 bytes). \
+         Otherwise it names the origin that asked, and images, scripts and styles send none. \
+         `\"*\"` shows the timing to every site.";
+    fails: Text(
+        "[policy.api]\nallow_origins = [\"https://*.example.com\"]\ntiming_allow_origin = true\n"
+    );
+    passes: Text(
+        "[policy.api]\nallow_origins = [\"https://*.example.com\"]\ntiming_allow_origin = \"*\"\n"
     );
 
     FLAG_UNUSED = "W0501", "A danger flag is not needed":

@@ -3,9 +3,11 @@
 use std::collections::hash_map::Entry;
 
 use foldhash::{HashMap, HashMapExt};
-use libcors_policy::{HostPattern, Policy, PortPattern, Request, TuplePattern};
+use libcors_policy::{
+    HostPattern, Network, Policy, PortPattern, Request, TuplePattern,
+};
 
-use crate::{layer::Item, origins::Origin};
+use crate::{origins::Origin, reader::Item};
 
 /// An entry that does nothing, by its place among those that were asked about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,9 +64,42 @@ pub(crate) fn find(items: &[Item<Origin<'_>>]) -> Vec<Covered> {
             found.push(Covered { item: at, by, equal: false });
         }
     }
+    covered_networks(items, &exact, &mut found);
     covered_origins(items, &exact, &wild, &mut found);
     found.sort_unstable_by_key(|covered| covered.item);
     found
+}
+
+/// Finds the networks that others contain.
+fn covered_networks(
+    items: &[Item<Origin<'_>>],
+    others: &[usize],
+    found: &mut Vec<Covered>,
+) {
+    let network = |at: usize| match items.get(at).map(|item| &item.value) {
+        Some(Origin::Network { network, .. }) => Some(*network),
+        _ => None,
+    };
+    let networks: HashMap<Network, usize> =
+        others.iter().filter_map(|&at| Some((network(at)?, at))).collect();
+    let mut prefixes: Vec<u8> =
+        networks.keys().map(|network| network.range().1).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    for (own, &at) in &networks {
+        let wider = prefixes.iter().flat_map(|&prefix| {
+            let wider = own.widen(prefix);
+            let any = wider.map(|wider| wider.with_port(PortPattern::Any));
+            [wider, any]
+        });
+        let by = wider
+            .flatten()
+            .filter(|wider| wider != own)
+            .find_map(|wider| networks.get(&wider));
+        if let Some(&by) = by {
+            found.push(Covered { item: at, by, equal: false });
+        }
+    }
 }
 
 /// Finds the exact origins that a pattern or an expression covers.
@@ -84,12 +119,16 @@ fn covered_origins(
         }
     }
     for &at in exact {
-        if let Some(Origin::Expression { compiled, .. }) =
-            items.get(at).map(|i| &i.value)
-        {
-            builder = builder.allow_expression(Box::new(compiled.clone()));
-            rules.push(at);
-        }
+        builder = match items.get(at).map(|i| &i.value) {
+            Some(Origin::Network { network, .. }) => {
+                builder.allow_network(*network)
+            }
+            Some(Origin::Expression { compiled, .. }) => {
+                builder.allow_expression(Box::new(compiled.clone()))
+            }
+            _ => continue,
+        };
+        rules.push(at);
     }
     if rules.is_empty() {
         return;
@@ -114,6 +153,7 @@ fn covered_origins(
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum HostKey<'p> {
     Exact(&'p str),
+    Any,
     Subdomains(&'p str),
     InLabel(&'p str, &'p str, &'p str),
 }
@@ -171,7 +211,13 @@ impl<'p> Patterns<'p> {
             };
             any.or(same).copied()
         };
+        if host != HostKey::Any
+            && let Some(by) = ask(HostKey::Any)
+        {
+            return Some(by);
+        }
         match host {
+            HostKey::Any => None,
             HostKey::Exact(name) => {
                 let found = ask(host).or_else(|| ask_parents(name, &ask));
                 found.or_else(|| {
@@ -248,6 +294,7 @@ fn split_label(host: &str) -> (&str, &str) {
 fn key(pattern: &TuplePattern) -> Key<'_> {
     let host = match pattern.host() {
         HostPattern::Exact(host) => HostKey::Exact(host),
+        HostPattern::Any => HostKey::Any,
         HostPattern::Subdomains(name) => HostKey::Subdomains(name),
         HostPattern::InLabel { prefix, suffix, rest } => {
             HostKey::InLabel(prefix, suffix, rest)

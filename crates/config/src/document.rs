@@ -3,13 +3,13 @@
 use libcors_policy::Policy;
 
 use crate::{
-    codes,
+    checks, codes,
     diagnostic::{Report, Sink},
-    effective::Effective,
-    keys::{self, KEYS, SECTIONS},
-    layer::{Layer, Scope},
+    names::{self, SECTIONS},
+    reader::TableKind,
+    resolve::ResolvedPolicy,
+    settings::{KEYS, PolicySpec, PolicyTable},
     source::{Span, excerpt, quote},
-    spec::PolicySpec,
     tree::{Entry, Form, Kind, Table, Value},
 };
 
@@ -22,13 +22,14 @@ pub(crate) fn check<P>(
     root: Value<'_>,
     text: &str,
     sink: &mut Sink,
-    make: Make<P>,
+    build: BuildFn<P>,
 ) -> Option<Vec<P>> {
     let Kind::Table(root_table) = root.kind else {
         if !matches!(root.kind, Kind::Broken) {
             let found = root.kind.name();
             sink.add(&codes::TYPE, root.span, || {
-                let message = format!("a document is an object, not {found}");
+                let message =
+                    format!("a policy file is an object, not {found}");
                 Report::new(String::new(), message)
             });
         }
@@ -37,18 +38,19 @@ pub(crate) fn check<P>(
     let sections = Sections::read(&root_table, text, sink);
     // What was read holds no part of the tree, which may be large.
     drop(root_table);
-    sections.compile(sink, make)
+    sections.compile(sink, build)
 }
 
 /// Makes something of a policy: its name, what decides, and what it says, of
 /// which the origins are yet to be filled in.
-pub(crate) type Make<P> = fn(&str, Policy, PolicySpec, &Effective<'_>) -> P;
+pub(crate) type BuildFn<P> =
+    fn(&str, Policy, PolicySpec, &ResolvedPolicy<'_>) -> P;
 
 /// What the tables of a document say.
 #[derive(Default)]
 struct Sections<'t> {
-    defaults: Option<Layer<'t>>,
-    policies: Vec<(String, Layer<'t>)>,
+    defaults: Option<PolicyTable<'t>>,
+    policies: Vec<(String, PolicyTable<'t>)>,
 }
 
 impl<'t> Sections<'t> {
@@ -67,7 +69,7 @@ impl<'t> Sections<'t> {
                     // Whoever wrote these meant to write a policy.
                     missing = missing
                         && !KEYS.contains(&key)
-                        && keys::meant_section(key) != Some("policy");
+                        && names::suggest_section(key) != Some("policy");
                 }
             }
         }
@@ -85,9 +87,9 @@ impl<'t> Sections<'t> {
     ) {
         let path = "defaults".to_owned();
         let Some(table) = table(entry, &path, sink) else { return };
-        let scope = Scope::Defaults;
-        let layer = Layer::read(table, entry.key_span, path, scope, text, sink);
-        self.defaults.get_or_insert(layer);
+        let (span, kind) = (entry.key_span, TableKind::Defaults);
+        let table = PolicyTable::read(table, span, path, kind, text, sink);
+        self.defaults.get_or_insert(table);
     }
 
     fn read_policies(
@@ -106,8 +108,8 @@ impl<'t> Sections<'t> {
         });
         if nameless {
             sink.add(&codes::POLICY_NAME, entry.key_span, || {
-                let message = "keys stand in `[policy]` itself, and not in a \
-                               policy, which has a name";
+                let message =
+                    "`[policy]` has keys of a policy, but no policy name";
                 Report::new("policy".to_owned(), message)
                     .hint(Some("write [policy.NAME]"))
             });
@@ -143,50 +145,50 @@ impl<'t> Sections<'t> {
     ) {
         let path = policy_path(&name);
         let Some(table) = table(entry, &path, sink) else { return };
-        let (span, scope) = (entry.key_span, Scope::Policy);
-        let layer = Layer::read(table, span, path, scope, text, sink);
-        self.policies.push((name, layer));
+        let (span, kind) = (entry.key_span, TableKind::Policy);
+        let table = PolicyTable::read(table, span, path, kind, text, sink);
+        self.policies.push((name, table));
     }
 
     /// Judges what only the defaults and a policy together say.
-    fn compile<P>(self, sink: &mut Sink, make: Make<P>) -> Option<Vec<P>> {
+    fn compile<P>(self, sink: &mut Sink, build: BuildFn<P>) -> Option<Vec<P>> {
         let defaults = self.defaults.as_ref();
         let mut total = 0_usize;
-        for (_, layer) in &self.policies {
-            let entries = Effective::new(layer, defaults).entries();
+        for (_, table) in &self.policies {
+            let entries = ResolvedPolicy::new(table, defaults).entries();
             total = total.saturating_add(entries);
             if total > MAX_ENTRIES {
-                sink.add(&codes::TOO_LARGE, layer.span, || {
+                sink.add(&codes::TOO_LARGE, table.span, || {
                     let message = format!(
                         "the policies up to this one have more than \
                          {MAX_ENTRIES} entries, those of the defaults counted \
                          for each of them"
                     );
-                    Report::new(layer.path.clone(), message)
+                    Report::new(table.path.clone(), message)
                 });
                 return None;
             }
         }
-        for (_, layer) in &self.policies {
-            Effective::new(layer, defaults).check(sink);
+        for (_, table) in &self.policies {
+            checks::check(ResolvedPolicy::new(table, defaults), sink);
         }
         let mut list = Vec::with_capacity(self.policies.len());
-        for (name, layer) in &self.policies {
+        for (name, table) in &self.policies {
             if sink.has_errors() {
                 return None;
             }
-            let effective = Effective::new(layer, defaults);
-            match effective.compile() {
+            let resolved = ResolvedPolicy::new(table, defaults);
+            match resolved.compile() {
                 Ok((policy, spec)) => {
-                    list.push(make(name, policy, spec, &effective));
+                    list.push(build(name, policy, spec, &resolved));
                 }
                 // What the engine refuses was refused above, so this is about
                 // sizes; and if it is not, a policy must not be used.
                 Err(error) => {
-                    sink.add(&codes::TOO_LARGE, layer.span, || {
+                    sink.add(&codes::TOO_LARGE, table.span, || {
                         let message =
                             format!("the policy cannot be compiled: {error}");
-                        Report::new(layer.path.clone(), message)
+                        Report::new(table.path.clone(), message)
                     });
                 }
             }
@@ -218,7 +220,7 @@ fn table<'e, 't>(
 
 fn no_policy(span: Span, sink: &mut Sink) {
     sink.add(&codes::NO_POLICY, span, || {
-        Report::new(String::new(), "the document holds no policy")
+        Report::new(String::new(), "the file has no policy")
             .hint(Some("add a table [policy.NAME]"))
     });
 }
@@ -227,9 +229,9 @@ fn no_policy(span: Span, sink: &mut Sink) {
 fn unknown_section(entry: &Entry<'_>, sink: &mut Sink) {
     let key = &*entry.key;
     sink.add(&codes::UNKNOWN_KEY, entry.key_span, || {
-        let message = format!("{} is no key of a document", quote(key));
-        let section = keys::meant_section(key);
-        let hint = match section.or_else(|| keys::meant_key(key)) {
+        let message = format!("unknown key {}", quote(key));
+        let section = names::suggest_section(key);
+        let hint = match section.or_else(|| names::suggest_key(key)) {
             Some(meant) if section.is_some() => format!("write {meant}"),
             Some(meant) => format!("write {meant} in a table [policy.NAME]"),
             None => format!("the keys are {}", SECTIONS.join(" and ")),
@@ -245,18 +247,14 @@ fn check_name(entry: &Entry<'_>, sink: &mut Sink) {
     }
     sink.add(&codes::POLICY_NAME, entry.key_span, || {
         let message = match name {
-            "off" => {
-                "`off` is no name for a policy: where a server picks one, \
-                      it means none"
-                    .to_owned()
-            }
+            "off" => "`off` is reserved and cannot name a policy".to_owned(),
             _ => format!(
-                "{} is no name for a policy: up to 64 letters, digits, `_`, \
-                 `.` and `-`, of which the first is a letter or digit",
+                "invalid policy name {}, expected up to 64 letters, digits, \
+                 `_`, `.` and `-`, starting with a letter or digit",
                 quote(name)
             ),
         };
-        Report::new(policy_path(name), message).hint(mend_name(name))
+        Report::new(policy_path(name), message).hint(suggest_name(name))
     });
 }
 
@@ -264,7 +262,7 @@ fn check_name(entry: &Entry<'_>, sink: &mut Sink) {
 fn unquoted_dot(name: &str, span: Span, sink: &mut Sink) {
     sink.add(&codes::POLICY_NAME, span, || {
         let path = policy_path(name);
-        let message = "the name of a policy stands in quotes if it has a dot";
+        let message = "a policy name with a dot requires quotes";
         let hint = format!("write [{path}]");
         Report::new(path, message).hint(Some(hint))
     });
@@ -278,24 +276,24 @@ fn is_name(name: &str) -> bool {
         && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
 }
 
-fn mend_name(name: &str) -> Option<String> {
+fn suggest_name(name: &str) -> Option<String> {
     if name == "off" || name.len() > 256 {
         return None;
     }
-    let mut mended = String::new();
+    let mut suggested = String::new();
     for c in name.trim().chars() {
         match c {
             'a'..='z' | 'A'..='Z' | '0'..='9' | '_' | '.' | '-' => {
-                mended.push(c);
+                suggested.push(c);
             }
-            _ if mended.ends_with('-') => {}
-            _ => mended.push('-'),
+            _ if suggested.ends_with('-') => {}
+            _ => suggested.push('-'),
         }
     }
-    let mended = mended.trim_start_matches(['_', '.', '-']);
-    let mended = mended.trim_end_matches('-');
-    let mended = mended.get(..64).unwrap_or(mended);
-    is_name(mended).then(|| format!("write {}", key_form(mended)))
+    let suggested = suggested.trim_start_matches(['_', '.', '-']);
+    let suggested = suggested.trim_end_matches('-');
+    let suggested = suggested.get(..64).unwrap_or(suggested);
+    is_name(suggested).then(|| format!("write {}", key_form(suggested)))
 }
 
 /// The path of a policy, as TOML would write it.
@@ -326,9 +324,9 @@ mod tests {
         for name in ["", "_a", "-a", ".a", "a b", "a/b", "\u{fc}", &longer] {
             assert!(!is_name(name), "{name}");
         }
-        assert_eq!(mend_name("my api!").unwrap(), "write my-api");
-        assert_eq!(mend_name("_a"), Some("write a".to_owned()));
-        assert_eq!(mend_name(".v1.b"), Some("write \"v1.b\"".to_owned()));
-        assert_eq!(mend_name("!"), None);
+        assert_eq!(suggest_name("my api!").unwrap(), "write my-api");
+        assert_eq!(suggest_name("_a"), Some("write a".to_owned()));
+        assert_eq!(suggest_name(".v1.b"), Some("write \"v1.b\"".to_owned()));
+        assert_eq!(suggest_name("!"), None);
     }
 }

@@ -68,29 +68,29 @@ less; the [codes] say what.
 
 pub mod codes;
 
+mod checks;
 mod coverage;
 mod diagnostic;
 mod document;
-mod effective;
 mod idn;
 mod json;
-mod keys;
-mod layer;
 mod lists;
-mod mend;
+mod names;
 mod origins;
 mod outcome;
+mod reader;
 #[cfg_attr(not(feature = "regex"), path = "no_regex.rs")]
 mod regex;
+mod resolve;
 #[cfg(feature = "schema")]
 mod schema;
+mod settings;
 mod source;
-mod spec;
 mod suffix;
+mod suggest;
 mod toml;
 mod tree;
 
-pub use crate::mend::mend as mend_origin;
 #[cfg(feature = "schema")]
 pub use crate::schema::schema;
 pub use crate::{
@@ -100,8 +100,9 @@ pub use crate::{
         Format, MAX_LEN, NamedPolicy, Outcome, Policies, compile, load,
         load_compiled, parse,
     },
-    spec::{
-        Disallowed, Flag, Mode, OriginEntry, PolicySpec, Preflight,
-        UpstreamHeaders,
-    },
+    settings::{Flag, OriginEntry, PolicySpec},
+    suggest::suggest_origin,
+};
+pub use libcors_policy::{
+    Disallowed, Mode, NetworkScheme, PortPattern, Preflight, Timing, Upstream,
 };

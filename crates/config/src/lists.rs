@@ -6,7 +6,7 @@ use libcors_policy::is_token;
 use crate::{
     codes::{self, Id},
     diagnostic::{Report, Sink},
-    layer::{Item, Reader},
+    reader::{Item, Reader},
     source::{Span, excerpt, quote},
 };
 
@@ -30,6 +30,43 @@ impl Name {
 /// The methods that browsers write in upper case, and a page in any.
 const NORMALIZED: [&str; 6] =
     ["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"];
+
+/// The methods of the IANA registry (RFC 9110, section 16.1.1) that browsers send
+/// as a page spells them.
+const REGISTERED: [&str; 32] = [
+    "ACL",
+    "BASELINE-CONTROL",
+    "BIND",
+    "CHECKIN",
+    "CHECKOUT",
+    "COPY",
+    "LABEL",
+    "LINK",
+    "LOCK",
+    "MERGE",
+    "MKACTIVITY",
+    "MKCALENDAR",
+    "MKCOL",
+    "MKREDIRECTREF",
+    "MKWORKSPACE",
+    "MOVE",
+    "ORDERPATCH",
+    "PATCH",
+    "PRI",
+    "PROPFIND",
+    "PROPPATCH",
+    "QUERY",
+    "REBIND",
+    "REPORT",
+    "SEARCH",
+    "UNBIND",
+    "UNCHECKOUT",
+    "UNLINK",
+    "UNLOCK",
+    "UPDATE",
+    "UPDATEREDIRECTREF",
+    "VERSION-CONTROL",
+];
 
 /// The forbidden request-headers of the Fetch standard, apart from those that
 /// start with `proxy-` or `sec-`.
@@ -122,13 +159,25 @@ pub(crate) fn check(
             Name::Method => (&codes::METHOD, "method"),
             _ => (&codes::HEADER, "header name"),
         };
-        report(code, &|| format!("{} is no {what}", quote(text)), &|| {
-            mend(text)
-        });
+        let message = || format!("invalid {what} {}", quote(text));
+        report(code, &message, &|| split_names(text));
         return None;
     }
     if text == "*" {
         return Some(text.to_owned());
+    }
+    if text.contains('*') {
+        let message = || {
+            format!(
+                "{} matches nothing else than itself: browsers know `*` only \
+                 as a name of its own",
+                quote(text)
+            )
+        };
+        report(&codes::NAME_WILDCARD, &message, &|| {
+            Some(format!("write out the {}, or \"*\" for any", name.plural()))
+        });
+        return None;
     }
     let lower = text.to_ascii_lowercase();
     let word = lower.as_str();
@@ -137,8 +186,7 @@ pub(crate) fn check(
         Name::Method => {
             let upper = text.to_ascii_uppercase();
             if matches!(word, "connect" | "trace" | "track") {
-                let message =
-                    || format!("browsers let no page send the method {listed}");
+                let message = || format!("pages cannot send {listed}");
                 report(&codes::METHOD_FORBIDDEN, &message, &|| {
                     Some("remove it".to_owned())
                 });
@@ -153,30 +201,34 @@ pub(crate) fn check(
                 });
                 return None;
             }
-            if matches!(text, "GET" | "HEAD" | "POST" | "OPTIONS") {
-                let message = || match text {
-                    "OPTIONS" => "preflights are answered without OPTIONS in \
-                                  the list"
-                        .to_owned(),
-                    _ => format!("{text} is always allowed"),
-                };
+            if matches!(text, "GET" | "HEAD" | "POST") {
+                let message = || format!("{text} is always allowed");
                 report(&codes::METHOD_NEEDLESS, &message, &|| {
                     Some("remove it".to_owned())
                 });
-            } else if text == "patch" {
+            } else if matches!(upper.as_str(), "ANY" | "ALL") {
                 let message = || {
-                    "`patch` does not allow PATCH: methods are case-sensitive"
-                        .to_owned()
+                    format!("{listed} allows only a method of this very name")
                 };
-                report(&codes::METHOD_PATCH, &message, &|| {
-                    Some("write \"PATCH\"".to_owned())
+                report(&codes::METHOD_NAME, &message, &|| {
+                    Some("write \"*\" to allow any method".to_owned())
+                });
+            } else if upper != text && REGISTERED.contains(&upper.as_str()) {
+                let message = || {
+                    format!(
+                        "{listed} does not allow {upper}: methods are \
+                         case-sensitive"
+                    )
+                };
+                report(&codes::METHOD_NAME, &message, &|| {
+                    Some(format!("write \"{upper}\""))
                 });
             }
             return Some(text.to_owned());
         }
         Name::RequestHeader => {
             if is_forbidden_request_header(word) {
-                let message = || format!("no page can set the header {listed}");
+                let message = || format!("pages cannot set {listed}");
                 report(&codes::HEADER_FORBIDDEN, &message, &|| {
                     Some(match word {
                         "cookie" => "remove it, and set allow_credentials = \
@@ -188,9 +240,7 @@ pub(crate) fn check(
                 return None;
             }
             if GRANTS.contains(&word) {
-                let message = || {
-                    format!("{listed} stands in responses, never in a request")
-                };
+                let message = || format!("{listed} is a response header");
                 report(&codes::HEADER_RESPONSE, &message, &|| {
                     Some("remove it".to_owned())
                 });
@@ -199,7 +249,7 @@ pub(crate) fn check(
         }
         Name::ResponseHeader => {
             if matches!(word, "set-cookie" | "set-cookie2") {
-                let message = || format!("no page may read {listed}");
+                let message = || format!("pages cannot read {listed}");
                 report(&codes::EXPOSE_FORBIDDEN, &message, &|| {
                     Some("remove it".to_owned())
                 });
@@ -207,7 +257,7 @@ pub(crate) fn check(
             }
             if UNSEEN.contains(&word) {
                 let message = || {
-                    format!("{listed} stands in no response that a page sees")
+                    format!("{listed} is never in a response that a page sees")
                 };
                 report(&codes::EXPOSE_REQUEST, &message, &|| {
                     Some("remove it".to_owned())
@@ -215,7 +265,7 @@ pub(crate) fn check(
                 return None;
             }
             if SAFELISTED.contains(&word) {
-                let message = || format!("pages may always read {listed}");
+                let message = || format!("pages can always read {listed}");
                 report(&codes::EXPOSE_NEEDLESS, &message, &|| {
                     Some("remove it".to_owned())
                 });
@@ -226,7 +276,7 @@ pub(crate) fn check(
 }
 
 /// Several names in one string, or one with white space around.
-fn mend(text: &str) -> Option<String> {
+fn split_names(text: &str) -> Option<String> {
     let parts: Vec<&str> = text
         .split(|c: char| c == ',' || c == ';' || c.is_whitespace())
         .filter(|part| !part.is_empty())
@@ -270,18 +320,18 @@ pub(crate) fn check_all(
         reader.sink.add(&codes::ANY_BESIDE, star.span, || {
             let message = match name {
                 Name::RequestHeader => {
-                    "only \"Authorization\" may stand beside `*`"
+                    "`*` may be listed only alone or with \"Authorization\""
                 }
-                _ => "nothing may stand beside `*`",
+                _ => "`*` must be the only entry",
             };
             Report::new(path, message)
                 .hint(Some("remove either `*` or the other entries"))
-                .related(other.span, other_path, "this stands beside it")
+                .related(other.span, other_path, "another entry")
         });
     }
 }
 
-/// Reports a name that stands in its list before.
+/// Reports a name that is already in its list.
 pub(crate) fn duplicate<T>(
     reader: &mut Reader<'_, '_>,
     index: usize,
@@ -292,11 +342,11 @@ pub(crate) fn duplicate<T>(
     let path = reader.at(Some(index));
     let first_path = reader.at(Some(first.index));
     reader.sink.add(&codes::NAME_DUPLICATE, span, || {
-        let message = format!("{} stands here a second time", quote(name));
+        let message = format!("duplicate entry {}", quote(name));
         Report::new(path, message).hint(Some("remove it")).related(
             first.span,
             first_path,
-            "it stands here first",
+            "first listed here",
         )
     });
 }

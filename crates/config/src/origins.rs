@@ -1,21 +1,22 @@
 //! Entries of `allow_origins` and `self_origins`.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, net::IpAddr, sync::Arc};
 
 use foldhash::{HashMap, HashMapExt};
 use libcors_policy::{
-    ExactOrigin, OriginPattern, PatternErrorKind as Wrong, TuplePattern,
+    ExactOrigin, Network, NetworkError, NetworkScheme, OriginPattern,
+    PatternErrorKind, PortPattern, TuplePattern,
 };
 
 use crate::{
     codes::{self, Id},
     coverage,
     diagnostic::Report,
-    idn, keys,
-    layer::{Item, Reader},
-    mend::{mend, mend_entries},
+    idn, names,
+    reader::{Item, Reader, find_keyword},
     regex::{self, Compiled},
     source::quote,
+    suggest::{suggest_entries, suggest_origin},
     tree::{Kind, Table, Value},
 };
 
@@ -26,6 +27,10 @@ pub(crate) enum Origin<'t> {
     Exact(ExactOrigin<'t>),
     /// `*`, `null`, or a pattern with a wildcard.
     Pattern(OriginPattern),
+    Network {
+        network: Network,
+        text: String,
+    },
     Expression {
         text: String,
         compiled: Arc<Compiled>,
@@ -70,54 +75,57 @@ fn parse(
     let path = reader.at(Some(index));
     reader.sink.add(code(error.kind()), span, || {
         let message = match error.kind() {
-            Wrong::Empty => error.to_string(),
-            Wrong::WhiteSpace => {
-                format!("{} is no origin: it holds white space", quote(text))
-            }
-            _ => format!("{} is no origin: {error}", quote(text)),
+            PatternErrorKind::Empty => error.to_string(),
+            _ => format!("invalid origin {}: {error}", quote(text)),
         };
         Report::new(path, message).hint(hint(text, error.kind()))
     });
     None
 }
 
-fn code(kind: Wrong) -> &'static Id {
+fn code(kind: PatternErrorKind) -> &'static Id {
     match kind {
-        Wrong::Empty => &codes::ORIGIN_EMPTY,
-        Wrong::WhiteSpace => &codes::ORIGIN_SPACE,
-        Wrong::MissingScheme | Wrong::Scheme => &codes::ORIGIN_SCHEME,
-        Wrong::NullCase | Wrong::UpperCaseScheme | Wrong::UpperCaseHost => {
-            &codes::ORIGIN_CASE
+        PatternErrorKind::Empty => &codes::ORIGIN_EMPTY,
+        PatternErrorKind::WhiteSpace => &codes::ORIGIN_SPACE,
+        PatternErrorKind::MissingScheme | PatternErrorKind::Scheme => {
+            &codes::ORIGIN_SCHEME
         }
-        Wrong::FileScheme => &codes::ORIGIN_FILE,
-        Wrong::WebSocketScheme => &codes::ORIGIN_WEBSOCKET,
-        Wrong::UserInfo => &codes::ORIGIN_USER,
-        Wrong::TrailingSlash | Wrong::Path | Wrong::Query | Wrong::Fragment => {
-            &codes::ORIGIN_PATH
+        PatternErrorKind::NullCase
+        | PatternErrorKind::UpperCaseScheme
+        | PatternErrorKind::UpperCaseHost => &codes::ORIGIN_CASE,
+        PatternErrorKind::FileScheme => &codes::ORIGIN_FILE,
+        PatternErrorKind::WebSocketScheme => &codes::ORIGIN_WEBSOCKET,
+        PatternErrorKind::UserInfo => &codes::ORIGIN_USER,
+        PatternErrorKind::TrailingSlash
+        | PatternErrorKind::Path
+        | PatternErrorKind::Query
+        | PatternErrorKind::Fragment => &codes::ORIGIN_PATH,
+        PatternErrorKind::MissingHost
+        | PatternErrorKind::HostLength
+        | PatternErrorKind::EmptyLabel
+        | PatternErrorKind::LabelLength => &codes::ORIGIN_HOST,
+        PatternErrorKind::UnicodeHost => &codes::ORIGIN_UNICODE,
+        PatternErrorKind::Ipv4 | PatternErrorKind::Ipv6 => {
+            &codes::ORIGIN_ADDRESS
         }
-        Wrong::MissingHost
-        | Wrong::HostLength
-        | Wrong::EmptyLabel
-        | Wrong::LabelLength => &codes::ORIGIN_HOST,
-        Wrong::UnicodeHost => &codes::ORIGIN_UNICODE,
-        Wrong::Ipv4 | Wrong::Ipv6 => &codes::ORIGIN_ADDRESS,
-        Wrong::WildcardScheme
-        | Wrong::WildcardHost
-        | Wrong::SeveralWildcards
-        | Wrong::WildcardPlace
-        | Wrong::WildcardAddress => &codes::ORIGIN_WILDCARD,
-        Wrong::Port => &codes::ORIGIN_PORT,
-        Wrong::DefaultPort => &codes::ORIGIN_DEFAULT_PORT,
+        PatternErrorKind::WildcardScheme
+        | PatternErrorKind::WildcardHost
+        | PatternErrorKind::WildcardHostPort
+        | PatternErrorKind::SeveralWildcards
+        | PatternErrorKind::WildcardPlace
+        | PatternErrorKind::WildcardAddress => &codes::ORIGIN_WILDCARD,
+        PatternErrorKind::Port => &codes::ORIGIN_PORT,
+        PatternErrorKind::DefaultPort => &codes::ORIGIN_DEFAULT_PORT,
         // The engine may come to tell more of them apart.
         _ => &codes::ORIGIN_CHARACTER,
     }
 }
 
-fn hint(text: &str, kind: Wrong) -> Option<String> {
-    if kind == Wrong::Empty {
+fn hint(text: &str, kind: PatternErrorKind) -> Option<String> {
+    if kind == PatternErrorKind::Empty {
         return Some("remove it; an empty list allows no origin".to_owned());
     }
-    if kind == Wrong::FileScheme {
+    if kind == PatternErrorKind::FileScheme {
         let hint = "serve the page by http, and write \
                     \"http://localhost:8080\"";
         return Some(hint.to_owned());
@@ -126,20 +134,51 @@ fn hint(text: &str, kind: Wrong) -> Option<String> {
         let hint = "a regular expression is written as { regex = '…' }";
         return Some(hint.to_owned());
     }
-    if let Some(entries) = mend_entries(text) {
+    if let Some(entries) = suggest_entries(text) {
         return Some(format!("write {}", entries.join(", ")));
     }
+    if let Some(entry) = suggest_network_entry(text) {
+        return Some(format!("write {entry}"));
+    }
     match kind {
-        Wrong::WildcardHost => {
+        PatternErrorKind::WildcardHost => {
             Some("write the hosts out, or \"*\" for any origin at all".into())
         }
-        Wrong::WildcardPlace | Wrong::SeveralWildcards => Some(
-            "a wildcard stands at the left of a host, as in \
+        PatternErrorKind::WildcardPlace
+        | PatternErrorKind::SeveralWildcards => Some(
+            "move the wildcard to the left of the host, as in \
              \"https://*.example.com\""
                 .to_owned(),
         ),
+        PatternErrorKind::WildcardHostPort => {
+            text.rsplit_once(':').map(|(host, _)| format!("write \"{host}\""))
+        }
+        PatternErrorKind::Port => {
+            let (host, ports) = text.rsplit_once(':')?;
+            let range = ports.split_once('-')?;
+            let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+            (digits(range.0) && digits(range.1)).then(|| {
+                format!(
+                    "write one entry for each port, or \"{host}:*\" for any \
+                     port"
+                )
+            })
+        }
         _ => None,
     }
+}
+
+/// The network that a wildcard in an address stands for, as an entry.
+fn suggest_network_entry(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let scheme: NetworkScheme = find_keyword(scheme)?;
+    let (host, port) = match rest.split_once(':') {
+        Some((host, "*")) => (host, PortPattern::Any),
+        Some((host, port)) => (host, PortPattern::Number(port.parse().ok()?)),
+        None => (rest, PortPattern::Default),
+    };
+    let range = Network::parse_range(&network_of_wildcard(host)?).ok()?;
+    Some(Network::new(range, scheme, port).ok()?.to_string())
 }
 
 /// Whether this was meant as a regular expression, and not as a wildcard.
@@ -200,47 +239,66 @@ fn punycode(
     true
 }
 
-/// An entry that is a table: `{ regex = '…' }`.
-pub(crate) fn expression(
+/// An entry that is a table: an expression or a network.
+pub(crate) fn table(
     reader: &mut Reader<'_, '_>,
     index: usize,
     value: &Value<'_>,
     table: &Table<'_>,
 ) -> Option<Origin<'static>> {
+    const KEYS: [&str; 4] = ["regex", "network", "scheme", "port"];
     let path = reader.at(Some(index));
-    let mut expression = None;
+    let mut known: [Option<&Value<'_>>; KEYS.len()] = [None; _];
     for entry in &table.entries {
-        if entry.key == "regex" {
-            expression.get_or_insert(&entry.value);
+        let at = KEYS.iter().position(|key| *key == entry.key);
+        if let Some(slot) = at.and_then(|at| known.get_mut(at)) {
+            slot.get_or_insert(&entry.value);
             continue;
         }
         reader.sink.add(&codes::UNKNOWN_KEY, entry.key_span, || {
             let message = format!(
-                "{} is no key of an entry, which has only `regex`",
-                quote(&entry.key)
+                "unknown key {} in an entry of {}",
+                quote(&entry.key),
+                quote("allow_origins")
             );
-            let meant = keys::nearest(&entry.key, &["regex"]);
-            Report::new(path.clone(), message)
-                .hint(meant.map(|meant| format!("write {meant}")))
+            let hint = match names::nearest(&entry.key, &KEYS) {
+                Some(key) => format!("write {key}"),
+                None => FORMS.to_owned(),
+            };
+            Report::new(path.clone(), message).hint(Some(hint))
         });
     }
-    let Some(expression) = expression else {
-        if table.entries.is_empty() {
+    match known {
+        [Some(expression), None, None, None] => {
+            self::expression(reader, path, expression)
+        }
+        [None, Some(range), scheme, port] => {
+            let entry = NetworkEntry { range, scheme, port };
+            entry.read(reader, path, value)
+        }
+        [None, None, None, None] if !table.entries.is_empty() => None,
+        _ => {
             reader.sink.add(&codes::TYPE, value.span, || {
-                let message = "an entry is a string or `{ regex = '…' }`";
-                Report::new(path, message)
+                let message = "an entry that is a table is either an \
+                               expression or a network";
+                Report::new(path, message).hint(Some(FORMS))
             });
+            None
         }
-        return None;
-    };
+    }
+}
+
+/// The forms of an entry that is a table.
+const FORMS: &str = "write { regex = '…' } or { network = \"10.0.0.0/8\", \
+                     scheme = \"http\", port = \"*\" }";
+
+fn expression(
+    reader: &mut Reader<'_, '_>,
+    path: String,
+    expression: &Value<'_>,
+) -> Option<Origin<'static>> {
     let Kind::String(text) = &expression.kind else {
-        if !matches!(expression.kind, Kind::Broken) {
-            reader.sink.add(&codes::TYPE, expression.span, || {
-                let found = expression.kind.name();
-                let message = format!("`regex` takes a string, not {found}");
-                Report::new(format!("{path}.regex"), message)
-            });
-        }
+        entry_type(reader, &path, "regex", "a string", expression);
         return None;
     };
     match regex::compile(text, &mut reader.sink.regexes) {
@@ -265,6 +323,222 @@ pub(crate) fn expression(
             None
         }
     }
+}
+
+/// Reports that a key of an entry has a value of another type.
+fn entry_type(
+    reader: &mut Reader<'_, '_>,
+    path: &str,
+    key: &str,
+    expected: &str,
+    value: &Value<'_>,
+) {
+    if matches!(value.kind, Kind::Broken) {
+        return;
+    }
+    reader.sink.add(&codes::TYPE, value.span, || {
+        let found = value.kind.name();
+        let message = format!("`{key}` takes {expected}, not {found}");
+        Report::new(format!("{path}.{key}"), message)
+    });
+}
+
+/// The values of a network's keys.
+struct NetworkEntry<'e, 'v> {
+    range: &'e Value<'v>,
+    scheme: Option<&'e Value<'v>>,
+    port: Option<&'e Value<'v>>,
+}
+
+impl NetworkEntry<'_, '_> {
+    fn read(
+        &self,
+        reader: &mut Reader<'_, '_>,
+        path: String,
+        value: &Value<'_>,
+    ) -> Option<Origin<'static>> {
+        let range = self.range(reader, &path);
+        let scheme = self.scheme(reader, &path, value);
+        let port = self.port(reader, &path, scheme);
+        let network = Network::new(range?, scheme?, port?).ok()?;
+        Some(Origin::Network { network, text: network.to_string() })
+    }
+
+    fn range(
+        &self,
+        reader: &mut Reader<'_, '_>,
+        path: &str,
+    ) -> Option<(IpAddr, u8)> {
+        let Kind::String(text) = &self.range.kind else {
+            entry_type(reader, path, "network", "a string", self.range);
+            return None;
+        };
+        let scheme = NetworkScheme::Http;
+        let range = Network::parse_range(text).and_then(|range| {
+            Network::new(range, scheme, PortPattern::Any).map(|_| range)
+        });
+        let error = match range {
+            Ok(range) => return Some(range),
+            Err(error) => error,
+        };
+        reader.sink.add(&codes::NETWORK, self.range.span, || {
+            let what = quote(text);
+            let (message, hint) = match error {
+                NetworkError::HostBits(address) => {
+                    let prefix = text.rsplit('/').next().unwrap_or_default();
+                    (
+                        format!(
+                            "invalid network {what}: bits behind the prefix \
+                             are set"
+                        ),
+                        format!(
+                            "write \"{address}/{prefix}\", or \
+                             \"{}\" for this address alone",
+                            single(text)
+                        ),
+                    )
+                }
+                NetworkError::Prefix => (
+                    format!(
+                        "invalid network {what}: a prefix has at most 32 bits \
+                         (IPv4) or 128 bits (IPv6)"
+                    ),
+                    format!(
+                        "write \"{}\" for this address alone",
+                        single(text)
+                    ),
+                ),
+                _ => (
+                    format!(
+                        "invalid network {what}, expected an IP address and \
+                         the length of its prefix"
+                    ),
+                    suggest_network(text),
+                ),
+            };
+            Report::new(format!("{path}.network"), message).hint(Some(hint))
+        });
+        None
+    }
+
+    fn scheme(
+        &self,
+        reader: &mut Reader<'_, '_>,
+        path: &str,
+        entry: &Value<'_>,
+    ) -> Option<NetworkScheme> {
+        let Some(scheme) = self.scheme else {
+            reader.sink.add(&codes::NETWORK, entry.span, || {
+                let message = "missing key `scheme` in a network";
+                let hint = "add scheme = \"https\" or scheme = \"http\"";
+                Report::new(path.to_owned(), message).hint(Some(hint))
+            });
+            return None;
+        };
+        let Kind::String(text) = &scheme.kind else {
+            let expected = "\"http\" or \"https\"";
+            entry_type(reader, path, "scheme", expected, scheme);
+            return None;
+        };
+        let known = find_keyword(text);
+        if known.is_none() {
+            reader.sink.add(&codes::KEYWORD, scheme.span, || {
+                let message = format!(
+                    "unknown value {} for `scheme`, expected \"http\" or \
+                     \"https\"",
+                    quote(text)
+                );
+                let lower = text.to_ascii_lowercase();
+                let lower = lower.trim_end_matches([':', '/']);
+                let hint = find_keyword::<NetworkScheme>(lower)
+                    .map(|_| format!("write \"{lower}\""));
+                Report::new(format!("{path}.scheme"), message).hint(hint)
+            });
+        }
+        known
+    }
+
+    fn port(
+        &self,
+        reader: &mut Reader<'_, '_>,
+        path: &str,
+        scheme: Option<NetworkScheme>,
+    ) -> Option<PortPattern> {
+        let Some(port) = self.port else { return Some(PortPattern::Default) };
+        let path = format!("{path}.port");
+        let number = match &port.kind {
+            Kind::String(text) if text == "*" => return Some(PortPattern::Any),
+            Kind::Integer(number) => *number,
+            Kind::String(text) => match text.parse() {
+                Ok(number @ 1..=65535) => {
+                    reader.sink.add(&codes::TYPE, port.span, || {
+                        let message =
+                            "`port` takes an integer or \"*\", not a string";
+                        let hint = format!("write {number}");
+                        Report::new(path, message).hint(Some(hint))
+                    });
+                    return None;
+                }
+                _ => None,
+            },
+            Kind::Broken => return None,
+            _ => None,
+        };
+        let valid = number.and_then(|n| u16::try_from(n).ok());
+        let Some(number) = valid.filter(|number| *number != 0) else {
+            reader.sink.add(&codes::ORIGIN_PORT, port.span, || {
+                let message =
+                    "invalid port, expected a number from 1 to 65535 or \"*\"";
+                let hint = "write \"*\" for any port";
+                Report::new(path, message).hint(Some(hint))
+            });
+            return None;
+        };
+        if scheme.is_some_and(|scheme| scheme.default_port() == number) {
+            reader.sink.add(&codes::ORIGIN_DEFAULT_PORT, port.span, || {
+                let message = format!("browsers leave out the port {number}");
+                let hint = "remove port: without it the default port is meant";
+                Report::new(path, message).hint(Some(hint))
+            });
+            return None;
+        }
+        Some(PortPattern::Number(number))
+    }
+}
+
+/// The network of one address.
+fn single(text: &str) -> String {
+    let address = text.split('/').next().unwrap_or_default();
+    match address.parse() {
+        Ok(IpAddr::V4(v4)) => format!("{v4}/32"),
+        Ok(IpAddr::V6(v6)) => format!("{v6}/128"),
+        Err(_) => "10.0.0.1/32".to_owned(),
+    }
+}
+
+/// What to write in place of a text that is not a network.
+fn suggest_network(text: &str) -> String {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    if bare.parse::<IpAddr>().is_ok() {
+        return format!("write \"{}\"", single(bare));
+    }
+    match network_of_wildcard(text) {
+        Some(network) => format!("write \"{network}\""),
+        None => "write it in CIDR notation, such as \"192.168.0.0/16\"".into(),
+    }
+}
+
+/// The network that a pattern such as `192.168.*` or `10.1.*.*` stands for.
+fn network_of_wildcard(host: &str) -> Option<String> {
+    let numbers = host.trim_end_matches(['*', '.']);
+    let mut octets = Vec::new();
+    for octet in numbers.split('.') {
+        octets.push(octet.parse::<u8>().ok()?.to_string());
+    }
+    let wild = octets.len() < 4 && host.len() > numbers.len();
+    let prefix = 8 * octets.len();
+    octets.resize(4, "0".to_owned());
+    wild.then(|| format!("{}/{prefix}", octets.join(".")))
 }
 
 /// An entry of `self_origins`.
@@ -310,10 +584,10 @@ pub(crate) fn check_all(
         let path = reader.at(Some(star.index));
         let other_path = reader.at(Some(at));
         reader.sink.add(&codes::ORIGIN_ANY_BESIDE, star.span, || {
-            let message = "`*` allows any origin, and stands alone";
+            let message = "`*` allows any origin and must be the only entry";
             Report::new(path, message)
                 .hint(Some("remove either `*` or the other entries"))
-                .related(other.span, other_path, "this stands beside it")
+                .related(other.span, other_path, "another entry")
         });
         return;
     }
@@ -332,16 +606,15 @@ pub(crate) fn check_all(
         reader.sink.add(code, item.span, || {
             let this = quote(item.value.as_str());
             let (message, note) = match found.equal {
-                true => (
-                    format!("{this} stands here a second time"),
-                    "it stands here first",
-                ),
+                true => {
+                    (format!("duplicate origin {this}"), "first listed here")
+                }
                 false => (
                     format!(
-                        "{this} is covered by {}",
+                        "{} already matches {this}",
                         quote(by.value.as_str())
                     ),
-                    "this covers it",
+                    "the wider entry",
                 ),
             };
             Report::new(path, message)
@@ -362,12 +635,11 @@ pub(crate) fn check_own(items: &[Item<String>], reader: &mut Reader<'_, '_>) {
         let path = reader.at(Some(item.index));
         let first_path = reader.at(Some(first.index));
         reader.sink.add(&codes::ORIGIN_DUPLICATE, item.span, || {
-            let message =
-                format!("{} stands here a second time", quote(&item.value));
+            let message = format!("duplicate origin {}", quote(&item.value));
             Report::new(path, message).hint(Some("remove it")).related(
                 first.span,
                 first_path,
-                "it stands here first",
+                "first listed here",
             )
         });
     }
@@ -379,6 +651,7 @@ impl Origin<'_> {
         match self {
             Origin::Exact(origin) => origin.as_str(),
             Origin::Pattern(pattern) => pattern.as_str(),
+            Origin::Network { text, .. } => text,
             Origin::Expression { text, .. } => text,
         }
     }
@@ -411,7 +684,7 @@ impl Origin<'_> {
         let text = match self {
             Origin::Exact(origin) => origin.as_str(),
             Origin::Pattern(pattern) => pattern.as_str(),
-            Origin::Expression { .. } => return false,
+            Origin::Network { .. } | Origin::Expression { .. } => return false,
         };
         text.strip_prefix(scheme).is_some_and(|rest| rest.starts_with("://"))
     }
@@ -420,7 +693,7 @@ impl Origin<'_> {
 /// A secure form of an origin that is not: the same with https.
 pub(crate) fn secure_form(tuple: &TuplePattern) -> Option<String> {
     let rest = tuple.as_str().strip_prefix("http://")?;
-    mend(&format!("https://{rest}")).or_else(|| {
+    suggest_origin(&format!("https://{rest}")).or_else(|| {
         let text = format!("https://{rest}");
         OriginPattern::parse(&text).is_ok().then_some(text)
     })

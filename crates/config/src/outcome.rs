@@ -10,10 +10,10 @@ use libcors_policy::Policy;
 use crate::{
     codes,
     diagnostic::{Diagnostics, Report, Sink},
-    document::{self, Make},
+    document::{self, BuildFn},
     json,
+    settings::PolicySpec,
     source::{Span, quote},
-    spec::PolicySpec,
     toml,
 };
 
@@ -181,8 +181,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 ///
 /// Never panics, whatever the text.
 pub fn parse(text: &[u8], source: &str, format: Format) -> Outcome {
-    let outcome = run(text, source, format, |name, policy, spec, effective| {
-        let allow_origins = effective.origins();
+    let outcome = run(text, source, format, |name, policy, spec, resolved| {
+        let allow_origins = resolved.origins();
         let spec = PolicySpec { allow_origins, ..spec };
         NamedPolicy { name: name.into(), policy, spec }
     });
@@ -207,10 +207,10 @@ fn run<P>(
     text: &[u8],
     source: &str,
     format: Format,
-    make: Make<P>,
+    build: BuildFn<P>,
 ) -> Outcome<Vec<P>> {
     let mut sink = Sink::default();
-    let policies = check(text, format, &mut sink, make);
+    let policies = check(text, format, &mut sink, build);
     let policies = policies.filter(|_| !sink.has_errors());
     let diagnostics = sink.finish(source, text);
     Outcome { policies, diagnostics, unreadable: false }
@@ -220,7 +220,7 @@ fn check<P>(
     text: &[u8],
     format: Format,
     sink: &mut Sink,
-    make: Make<P>,
+    build: BuildFn<P>,
 ) -> Option<Vec<P>> {
     if text.len() > MAX_LEN {
         sink.add(&codes::TOO_LARGE, Span::START, || {
@@ -241,7 +241,7 @@ fn check<P>(
         true => json::parse(body, text.len() - body.len(), sink),
         false => toml::parse(&text, sink),
     };
-    document::check(root, &text, sink, make)
+    document::check(root, &text, sink, build)
 }
 
 /// The text of a document. What is not UTF-8 is reported, and replaced byte by

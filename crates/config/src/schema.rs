@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::spec::PolicySpec;
+use crate::settings::{POLICY_ONLY, PolicySpec};
 
 /// A JSON Schema (draft 2020-12) of policy documents, made from the types that
 /// documents are read into.
@@ -25,18 +25,19 @@ pub fn schema() -> Value {
     };
     let mut defaults = policy.clone();
     if let Some(properties) = defaults.get_mut("properties") {
-        take(properties, "mode");
-        take(properties, "dangerously_allow");
+        for key in POLICY_ONLY {
+            take(properties, key);
+        }
     }
     if let Some(description) = defaults.get_mut("description") {
-        *description = json!("What every policy starts from.");
+        *description = json!("The values that every policy starts from.");
     }
     definitions.insert("Policy".to_owned(), policy);
     definitions.insert("Defaults".to_owned(), defaults);
     json!({
         "$schema": dialect,
         "title": "CORS policies",
-        "description": "A document of libcors: policies, and their defaults.",
+        "description": "A policy file of libcors: policies and their defaults.",
         "type": "object",
         "properties": {
             "defaults": { "$ref": "#/$defs/Defaults" },
@@ -57,7 +58,46 @@ pub fn schema() -> Value {
     })
 }
 
-/// A duration as a document writes it.
+/// A port as a policy file writes it.
+pub(crate) struct Port;
+
+impl JsonSchema for Port {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Port".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 1, "maximum": 65535 },
+                { "const": "*" },
+            ],
+        })
+    }
+}
+
+/// A value of `timing_allow_origin` as a policy file writes it.
+pub(crate) struct TimingWord;
+
+impl JsonSchema for TimingWord {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TimingWord".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "boolean" }, { "const": "*" }] })
+    }
+}
+
+/// A duration as a policy file writes it.
 pub(crate) struct MaxAge;
 
 impl JsonSchema for MaxAge {
@@ -84,7 +124,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::keys::KEYS;
+    use crate::settings::KEYS;
 
     #[test]
     fn knows_the_keys_and_nothing_else() {
@@ -96,11 +136,13 @@ mod tests {
             let properties = table["properties"].as_object().unwrap();
             properties.keys().cloned().collect()
         };
-        let all: BTreeSet<String> = KEYS.map(String::from).into();
+        let all: BTreeSet<String> =
+            KEYS.iter().copied().map(String::from).collect();
         assert_eq!(keys("Policy"), all);
         let mut defaults = all;
-        defaults.remove("mode");
-        defaults.remove("dangerously_allow");
+        for key in POLICY_ONLY {
+            assert!(defaults.remove(*key), "{key}");
+        }
         assert_eq!(keys("Defaults"), defaults);
     }
 }

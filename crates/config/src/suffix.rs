@@ -10,9 +10,9 @@ static RULES: &[u8] = include_bytes!("suffixes.bin");
 #[cfg(not(feature = "public-suffixes"))]
 static RULES: &[u8] = b"";
 
-/// What a pattern's wildcard stands right under.
+/// What a pattern's wildcard is right under.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Under<'p> {
+pub(crate) enum SuffixKind<'p> {
     /// A name that has an owner; or there is no wildcard.
     Owned,
     /// A public suffix; empty if the wildcard stands in a top-level domain itself.
@@ -21,13 +21,13 @@ pub(crate) enum Under<'p> {
     Unknown(&'p str),
 }
 
-/// What the wildcard of a pattern stands right under.
+/// What the wildcard of a pattern is right under.
 ///
 /// The scheme does not matter: wherever a pattern has a wildcard its host is a
 /// name.
-pub(crate) fn under(pattern: &TuplePattern) -> Under<'_> {
+pub(crate) fn under(pattern: &TuplePattern) -> SuffixKind<'_> {
     let name = match pattern.host() {
-        HostPattern::Exact(_) => return Under::Owned,
+        HostPattern::Exact(_) | HostPattern::Any => return SuffixKind::Owned,
         HostPattern::Subdomains(name) => name,
         HostPattern::InLabel { rest, .. } => {
             rest.strip_prefix('.').unwrap_or(rest)
@@ -35,19 +35,36 @@ pub(crate) fn under(pattern: &TuplePattern) -> Under<'_> {
     };
     let name = name.strip_suffix('.').unwrap_or(name);
     match is_public(name) {
-        true => Under::Public(name),
-        false if cfg!(feature = "public-suffixes") => Under::Owned,
-        false if is_localhost(name) => Under::Owned,
-        false => Under::Unknown(name),
+        true => SuffixKind::Public(name),
+        false if cfg!(feature = "public-suffixes") => SuffixKind::Owned,
+        false if is_reserved(name) => SuffixKind::Owned,
+        false => SuffixKind::Unknown(name),
     }
 }
 
-fn is_localhost(name: &str) -> bool {
-    name == "localhost" || name.ends_with(".localhost")
+/// The names under which nobody can register another (RFC 2606, RFC 6761, RFC
+/// 6762, RFC 8375, and the private-use name of ICANN), `lan` by common use.
+const RESERVED: [&str; 8] = [
+    "localhost",
+    "test",
+    "local",
+    "lan",
+    "internal",
+    "home.arpa",
+    "invalid",
+    "example",
+];
+
+/// Whether this is a reserved name, or one under it.
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|reserved| {
+        name.strip_suffix(reserved)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
 }
 
 fn is_public(name: &str) -> bool {
-    if name == "localhost" {
+    if is_reserved(name) {
         return false;
     }
     // Where a rule of the list has a wildcard, every name right under this one is
@@ -184,9 +201,9 @@ mod tests {
     fn of(text: &str) -> Option<String> {
         match OriginPattern::parse(text) {
             Ok(OriginPattern::Tuple(tuple)) => match under(&tuple) {
-                Under::Owned => None,
-                Under::Public(name) => Some(name.to_owned()),
-                Under::Unknown(name) => Some(format!("{name}?")),
+                SuffixKind::Owned => None,
+                SuffixKind::Public(name) => Some(name.to_owned()),
+                SuffixKind::Unknown(name) => Some(format!("{name}?")),
             },
             other => panic!("{text}: {other:?}"),
         }
@@ -221,6 +238,8 @@ mod tests {
             ("https://*.github.io", "github.io"),
             ("https://x-*.vercel.app", "vercel.app"),
             ("https://*example.com", "com"),
+            ("https://*.arpa", "arpa"),
+            ("https://*.mylocal", "mylocal"),
             ("https://pr-*", ""),
             ("https://*w.", ""),
             ("https://*.intranet", "intranet"),
@@ -237,6 +256,13 @@ mod tests {
             "http://*.localhost",
             "http://*.localhost.",
             "http://x-*.localhost:*",
+            "http://*.local:*",
+            "https://*.test",
+            "https://*.lan.",
+            "https://x-*.internal",
+            "https://*.home.arpa",
+            "https://*.a.home.arpa",
+            "app://*",
             "https://*.example.com",
             "https://*.me.github.io",
             "https://*.city.kawasaki.jp",

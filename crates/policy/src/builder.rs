@@ -24,7 +24,7 @@ use crate::{
 
 /// The most bytes of a list of origins in `Timing-Allow-Origin`: every response
 /// carries it, so a longer one is not worth its bytes.
-const MAX_TIMING_LIST: usize = 1024;
+pub const MAX_TIMING_LIST: usize = 1024;
 
 /// Collects what a policy says, and compiles it.
 ///
@@ -53,7 +53,7 @@ pub struct PolicyBuilder {
     preflight_status: u16,
     disallowed: Disallowed,
     websocket: Disallowed,
-    self_origins: Vec<OriginPattern>,
+    self_origins: Vec<String>,
     upstream: Upstream,
     mode: Mode,
 }
@@ -234,10 +234,10 @@ impl PolicyBuilder {
         self
     }
 
-    /// Adds an origin that this server is itself reached by.
+    /// Adds an exact origin that this site itself is served from.
     #[must_use]
-    pub fn self_origin(mut self, origin: OriginPattern) -> Self {
-        self.self_origins.push(origin);
+    pub fn self_origin(mut self, origin: &str) -> Self {
+        self.self_origins.push(origin.to_owned());
         self
     }
 
@@ -407,15 +407,10 @@ impl PolicyBuilder {
         });
         let mut own = Records::default();
         for origin in &self.self_origins {
-            match origin {
-                OriginPattern::Tuple(tuple) if tuple.is_exact() => {
-                    own.push(0, tuple.as_str().as_bytes());
-                }
-                _ => {
-                    let text = origin.as_str().to_owned();
-                    return Err(BuildError::SelfOrigin(text));
-                }
+            if ExactOrigin::parse(origin).is_none() {
+                return Err(BuildError::SelfOrigin(origin.clone()));
             }
+            own.push(0, origin.as_bytes());
         }
         let mut short_methods: Vec<u64> = ["GET", "HEAD", "POST"]
             .into_iter()

@@ -72,7 +72,7 @@ mod wildcards;
 
 pub use crate::{
     answers::{Answer, Decided},
-    builder::{BuildError, PolicyBuilder},
+    builder::{BuildError, MAX_TIMING_LIST, PolicyBuilder},
     bytes::is_token,
     decision::{Decision, DecisionHeader, Headers, Kind, Outcome, Reason},
     explain::{Credentials, Explanation, Step, StepKind},

@@ -62,9 +62,10 @@ pub enum HostPattern<'p> {
 }
 
 /// The ports that a pattern covers.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum PortPattern {
     /// The default port of the scheme, which an origin does not write.
+    #[default]
     Default,
     /// This port.
     Number(u16),
@@ -293,6 +294,11 @@ impl TuplePattern {
     /// The ports that are covered.
     pub fn port(&self) -> PortPattern {
         self.port
+    }
+
+    /// The port as it was written, with its colon; empty for the default port.
+    pub fn port_str(&self) -> &str {
+        self.text.get(self.host.end.into()..).unwrap_or_default()
     }
 
     /// Whether exactly one origin is covered.

@@ -11,8 +11,8 @@ const MAX_LABEL: u8 = 63;
 /// Which hosts are valid.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
-    /// Whether the scheme is http or https, where a host whose last label is
-    /// numeric must be an IPv4 address.
+    /// Whether the scheme is http or https, whose hosts are names or addresses;
+    /// under any other scheme they are opaque.
     pub(super) web: bool,
     /// Whether the length of labels counts. Without it there are fewer places to
     /// tell apart, and more hosts are taken for valid.
@@ -38,6 +38,8 @@ pub(super) enum Place {
     Ipv6(Ipv6),
     /// All of an IPv6 address.
     Bracket,
+    /// Some of an opaque host, under any scheme but http and https.
+    Opaque,
 }
 
 /// What the last label may still become.
@@ -187,13 +189,13 @@ impl Rules {
     /// The place after one more byte, if a valid host may have it there.
     pub(super) fn step(self, place: Place, byte: u8) -> Option<Place> {
         let label = matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        if !self.web {
+            return (label || byte == b'.').then_some(Place::Opaque);
+        }
         match place {
             Place::Start if byte == b'.' => Some(Place::EndDot),
             Place::Start if byte == b']' => Some(Place::Ipv6(Ipv6::default())),
             Place::Start | Place::EndDot if label => {
-                if !self.web {
-                    return Some(Place::Label { len: 1 });
-                }
                 let form = match byte {
                     b'0'..=b'9' => Form::Octet(Octet::default().push(byte)),
                     b'a'..=b'f' => Form::Hex,
@@ -261,7 +263,7 @@ impl Rules {
             Place::Last { form, .. } => {
                 !matches!(form, Form::Octet(_) | Form::Numeric)
             }
-            Place::Label { .. } | Place::Bracket => true,
+            Place::Label { .. } | Place::Bracket | Place::Opaque => true,
             Place::Octet { at, octet } => at == 4 && octet.is_valid(),
         }
     }
@@ -282,6 +284,7 @@ impl Place {
             self,
             Place::Label { .. }
                 | Place::Dot
+                | Place::Opaque
                 | Place::Last { form: Form::Name, .. }
         )
     }

@@ -45,9 +45,12 @@ pub(super) fn suffix(name: &[u8]) -> Suffix {
 /// suffix, or is an address; `localhost` is one for all that is below. With other
 /// schemes no one registers hosts, and each stands for itself.
 pub(super) fn name(host: &[u8], web: bool) -> &[u8] {
+    if !web {
+        return host;
+    }
     let host = host.strip_suffix(b".").unwrap_or(host);
     let last = host.rsplit(|&b| b == b'.').next().unwrap_or_default();
-    if !web || host.ends_with(b"]") || last.iter().all(u8::is_ascii_digit) {
+    if host.ends_with(b"]") || last.iter().all(u8::is_ascii_digit) {
         return host;
     }
     if last == b"localhost" {

@@ -199,7 +199,9 @@ fn tells_what_is_bounded() {
         (r"https://[a-z]{64}\.com|https://example\.com", "bounded"),
         (r"https://([a-z]{63}\.){4}com|https://example\.com", "bounded"),
         (r"[a-z]{65}://a|https://example\.com", "bounded"),
-        (r"[a-z]{9}://[a-z]{64}|https://example\.com", "bounded"),
+        (r"[a-z]{9}://[a-z]{254}|https://example\.com", "bounded"),
+        (r"app://\.", "bounded"),
+        (r"app://[.]+", "app://."),
     ] {
         assert_eq!(verdict(pattern), expected, "{pattern}");
     }

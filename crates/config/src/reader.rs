@@ -1,17 +1,19 @@
-//! What one table says: a policy's own, or the defaults.
+//! Reading the tables of a policy file, and the values of their keys.
 //!
-//! Here each value is judged for itself. What only several together make wrong is
-//! judged in `effective`, once the defaults are filled in.
+//! Each value is checked for itself here. What is wrong only with several values
+//! together is found in `checks`, once the defaults are filled in.
+
+use libcors_policy::Timing;
 
 use crate::{
     codes,
     diagnostic::{Report, Sink},
-    keys::{self, KEYS, nearest},
     lists::{self, Name},
-    mend::mend_entries,
+    names::{self, nearest},
     origins::{self, Origin},
+    settings::{Flag, KEYS, Keyword, POLICY_ONLY, PolicyTable},
     source::{Span, quote},
-    spec::{Disallowed, Flag, Mode, Preflight, UpstreamHeaders, Words},
+    suggest::suggest_entries,
     tree::{Entry, Kind, Table, Value},
 };
 
@@ -22,10 +24,10 @@ pub(crate) struct Field<T> {
     pub(crate) span: Span,
     pub(crate) value: T,
     /// Whether all of it could be used. If not, that was reported.
-    pub(crate) whole: bool,
+    pub(crate) is_complete: bool,
 }
 
-/// An element of a list, with its place in the document and in the list.
+/// An element of a list, with its place in the file and in the list.
 #[derive(Clone, Debug)]
 pub(crate) struct Item<T> {
     pub(crate) span: Span,
@@ -33,115 +35,50 @@ pub(crate) struct Item<T> {
     pub(crate) value: T,
 }
 
-pub(crate) type List<T> = Option<Field<Vec<Item<T>>>>;
-
-/// What a table says.
-#[derive(Debug, Default)]
-pub(crate) struct Layer<'t> {
-    /// The path of the table, such as `policy.api`.
-    pub(crate) path: String,
-    /// The name in the table's header.
-    pub(crate) span: Span,
-    pub(crate) origins: List<Origin<'t>>,
-    pub(crate) methods: List<String>,
-    pub(crate) headers: List<String>,
-    pub(crate) exposed: List<String>,
-    pub(crate) credentials: Option<Field<bool>>,
-    pub(crate) max_age: Option<Field<Option<u32>>>,
-    pub(crate) private_network: Option<Field<bool>>,
-    pub(crate) timing: Option<Field<bool>>,
-    pub(crate) preflight: Option<Field<Option<Preflight>>>,
-    pub(crate) preflight_status: Option<Field<Option<u16>>>,
-    pub(crate) disallowed: Option<Field<Option<Disallowed>>>,
-    pub(crate) websocket: Option<Field<Option<Disallowed>>>,
-    pub(crate) self_origins: List<String>,
-    pub(crate) upstream: Option<Field<Option<UpstreamHeaders>>>,
-    pub(crate) mode: Option<Field<Option<Mode>>>,
-    pub(crate) flags: List<Flag>,
-}
-
-/// Which table it is.
+/// Where a key may be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Scope {
+    /// In policies and in the defaults.
+    Everywhere,
+    /// In policies alone.
+    Policy,
+}
+
+/// Which table is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TableKind {
     Policy,
     Defaults,
 }
 
-impl<'t> Layer<'t> {
-    /// Reads a table, and reports all that is wrong with its keys and values.
+impl<'t> PolicyTable<'t> {
+    /// Reads a table, and reports the errors of its keys and values.
     pub(crate) fn read(
         table: &Table<'t>,
         span: Span,
         path: String,
-        scope: Scope,
+        kind: TableKind,
         text: &str,
         sink: &mut Sink,
-    ) -> Layer<'t> {
-        let mut layer = Layer { path, span, ..Layer::default() };
+    ) -> PolicyTable<'t> {
+        let mut read = PolicyTable { span, ..PolicyTable::default() };
         for entry in &table.entries {
-            layer.read_entry(entry, scope, text, sink);
+            let mut reader = Reader { path: &path, entry, text, sink };
+            if kind == TableKind::Defaults && POLICY_ONLY.contains(&&*entry.key)
+            {
+                reader.not_in_defaults();
+            } else if !read.read_known(entry, &mut reader) {
+                reader.unknown_key();
+            }
         }
-        layer
-    }
-
-    fn read_entry(
-        &mut self,
-        entry: &Entry<'t>,
-        scope: Scope,
-        text: &str,
-        sink: &mut Sink,
-    ) {
-        let mut reader = Reader { path: &self.path, entry, text, sink };
-        let key = &*entry.key;
-        if scope == Scope::Defaults
-            && matches!(key, "mode" | "dangerously_allow")
-        {
-            return reader.not_in_defaults();
-        }
-        match key {
-            "allow_origins" => keep(&mut self.origins, reader.origins()),
-            "allow_methods" => {
-                keep(&mut self.methods, reader.names(Name::Method));
-            }
-            "allow_headers" => {
-                keep(&mut self.headers, reader.names(Name::RequestHeader));
-            }
-            "expose_headers" => {
-                keep(&mut self.exposed, reader.names(Name::ResponseHeader));
-            }
-            "allow_credentials" => {
-                keep(&mut self.credentials, reader.boolean());
-            }
-            "max_age" => keep(&mut self.max_age, reader.max_age()),
-            "allow_private_network" => {
-                keep(&mut self.private_network, reader.boolean());
-            }
-            "timing_allow_origin" => keep(&mut self.timing, reader.boolean()),
-            "preflight" => keep(&mut self.preflight, reader.word()),
-            "preflight_status" => {
-                keep(&mut self.preflight_status, reader.status());
-            }
-            "disallowed" => keep(&mut self.disallowed, reader.word()),
-            "websocket" => keep(&mut self.websocket, reader.word()),
-            "self_origins" => {
-                keep(&mut self.self_origins, reader.self_origins());
-            }
-            "upstream_headers" => keep(&mut self.upstream, reader.word()),
-            "mode" => keep(&mut self.mode, reader.word()),
-            "dangerously_allow" => keep(&mut self.flags, reader.flags()),
-            _ => reader.unknown_key(),
-        }
+        read.path = path;
+        read
     }
 
     /// The path of a key, or of an element of its list.
     pub(crate) fn at(&self, key: &str, index: Option<usize>) -> String {
         path_of(&self.path, key, index)
     }
-}
-
-/// Of equal keys, which were reported, the first counts.
-fn keep<T>(slot: &mut Option<T>, value: T) {
-    slot.get_or_insert(value);
 }
 
 pub(crate) fn path_of(table: &str, key: &str, index: Option<usize>) -> String {
@@ -165,9 +102,14 @@ impl<'r, 't> Reader<'r, 't> {
         path_of(self.path, &self.entry.key, index)
     }
 
-    fn field<T>(&self, value: T, whole: bool) -> Field<T> {
+    fn field<T>(&self, value: T, is_complete: bool) -> Field<T> {
         let Entry { key_span, value: Value { span, .. }, .. } = *self.entry;
-        Field { key: key_span, span, value, whole }
+        Field { key: key_span, span, value, is_complete }
+    }
+
+    /// A value that could not be used.
+    fn invalid<T>(&self) -> Field<Option<T>> {
+        self.field(None, false)
     }
 
     /// Reports that a value is of another type than this.
@@ -193,11 +135,31 @@ impl<'r, 't> Reader<'r, 't> {
         });
     }
 
-    fn boolean(&mut self) -> Field<bool> {
+    pub(crate) fn boolean(&mut self) -> Field<Option<bool>> {
         let value = &self.entry.value;
         if let Kind::Boolean(yes) = value.kind {
-            return self.field(yes, true);
+            return self.field(Some(yes), true);
         }
+        self.not_boolean("true or false");
+        self.invalid()
+    }
+
+    /// `true`, `false`, or `"*"`.
+    pub(crate) fn timing(&mut self) -> Field<Option<Timing>> {
+        let timing = match &self.entry.value.kind {
+            Kind::Boolean(false) => Timing::Off,
+            Kind::Boolean(true) => Timing::AllowedOrigins,
+            Kind::String(text) if text == "*" => Timing::Any,
+            _ => {
+                self.not_boolean("true, false or \"*\"");
+                return self.invalid();
+            }
+        };
+        self.field(Some(timing), true)
+    }
+
+    fn not_boolean(&mut self, expected: &str) {
+        let value = &self.entry.value;
         let hint = match &value.kind {
             Kind::String(text) => match text.to_ascii_lowercase().as_str() {
                 "true" | "yes" | "on" | "1" => Some("write true".to_owned()),
@@ -208,40 +170,39 @@ impl<'r, 't> Reader<'r, 't> {
             Kind::Integer(Some(0)) => Some("write false".to_owned()),
             _ => None,
         };
-        self.wrong_type(value, None, "true or false", hint);
-        self.field(false, false)
+        self.wrong_type(value, None, expected, hint);
     }
 
-    /// One of the words of an enumeration.
-    fn word<T: Words>(&mut self) -> Field<Option<T>> {
+    /// One of a few words.
+    pub(crate) fn keyword<K: Keyword>(&mut self) -> Field<Option<K>> {
         let value = &self.entry.value;
         let Kind::String(text) = &value.kind else {
-            let expected = format!("{} as a string", words::<T>("or"));
+            let expected = keywords::<K>("or");
             self.wrong_type(value, None, &expected, None);
-            return self.field(None, false);
+            return self.invalid();
         };
-        if let Some((_, found)) = T::ALL.iter().find(|(word, _)| word == text) {
-            return self.field(Some(*found), true);
+        if let Some(found) = find_keyword(text) {
+            return self.field(Some(found), true);
         }
         let path = self.at(None);
-        self.sink.add(&codes::WORD, value.span, || {
+        self.sink.add(&codes::KEYWORD, value.span, || {
             let message = format!(
-                "{} is no value of {}, which takes {}",
+                "unknown value {} for {}, expected {}",
                 quote(text),
                 quote(&self.entry.key),
-                words::<T>("or")
+                keywords::<K>("or")
             );
-            Report::new(path, message).hint(meant_word::<T>(text))
+            Report::new(path, message).hint(suggest_keyword::<K>(text))
         });
-        self.field(None, false)
+        self.invalid()
     }
 
-    fn status(&mut self) -> Field<Option<u16>> {
+    pub(crate) fn status(&mut self) -> Field<Option<u16>> {
         let value = &self.entry.value;
         let Kind::Integer(number) = value.kind else {
             let expected = "an integer from 200 to 299";
             self.wrong_type(value, None, expected, None);
-            return self.field(None, false);
+            return self.invalid();
         };
         let status = number.filter(|n| (200..=299).contains(n));
         if let Some(status) = status.and_then(|n| u16::try_from(n).ok()) {
@@ -253,25 +214,25 @@ impl<'r, 't> Reader<'r, 't> {
                            299: browsers take any other for a refusal";
             Report::new(path, message).hint(Some("write 204"))
         });
-        self.field(None, false)
+        self.invalid()
     }
 
-    fn max_age(&mut self) -> Field<Option<u32>> {
+    pub(crate) fn max_age(&mut self) -> Field<Option<u32>> {
         let value = &self.entry.value;
         let seconds = match &value.kind {
             Kind::Integer(number) => *number,
             Kind::String(text) => match duration(text) {
                 Some(seconds) => seconds,
                 None => {
-                    self.no_duration(text, value.span);
-                    return self.field(None, false);
+                    self.invalid_duration(text, value.span);
+                    return self.invalid();
                 }
             },
             _ => {
                 let expected =
                     "an integer of seconds or a duration such as \"10m\"";
                 self.wrong_type(value, None, expected, None);
-                return self.field(None, false);
+                return self.invalid();
             }
         };
         const DAY: i64 = 86_400;
@@ -288,7 +249,7 @@ impl<'r, 't> Reader<'r, 't> {
                 };
                 Report::new(path, message).hint(Some(hint))
             });
-            return self.field(None, false);
+            return self.invalid();
         };
         if good > 7200 {
             let path = self.at(None);
@@ -301,15 +262,15 @@ impl<'r, 't> Reader<'r, 't> {
         self.field(Some(good), true)
     }
 
-    fn no_duration(&mut self, text: &str, span: Span) {
+    fn invalid_duration(&mut self, text: &str, span: Span) {
         let path = self.at(None);
         self.sink.add(&codes::MAX_AGE_TEXT, span, || {
             let message = format!(
-                "{} is no duration: digits and one of s, m, h and d, such as \
-                 \"10m\"",
+                "invalid duration {}, expected a number and a unit (s, m, h, \
+                 d), such as \"10m\"",
                 quote(text)
             );
-            Report::new(path, message).hint(mend_duration(text))
+            Report::new(path, message).hint(suggest_duration(text))
         });
     }
 
@@ -330,13 +291,25 @@ impl<'r, 't> Reader<'r, 't> {
         }
     }
 
+    pub(crate) fn methods(&mut self) -> Field<Vec<Item<String>>> {
+        self.names(Name::Method)
+    }
+
+    pub(crate) fn request_headers(&mut self) -> Field<Vec<Item<String>>> {
+        self.names(Name::RequestHeader)
+    }
+
+    pub(crate) fn response_headers(&mut self) -> Field<Vec<Item<String>>> {
+        self.names(Name::ResponseHeader)
+    }
+
     fn names(&mut self, name: Name) -> Field<Vec<Item<String>>> {
-        let (values, mut whole) = self.elements(name.plural());
+        let (values, mut is_complete) = self.elements(name.plural());
         let mut items = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             let Kind::String(text) = &value.kind else {
                 self.wrong_type(value, Some(index), "a string", None);
-                whole = false;
+                is_complete = false;
                 continue;
             };
             let path = || path_of(self.path, &self.entry.key, Some(index));
@@ -346,58 +319,56 @@ impl<'r, 't> Reader<'r, 't> {
                     index,
                     value: value_text,
                 }),
-                None => whole = false,
+                None => is_complete = false,
             }
         }
         lists::check_all(name, &items, self);
-        self.field(items, whole)
+        self.field(items, is_complete)
     }
 
-    fn flags(&mut self) -> Field<Vec<Item<Flag>>> {
-        let (values, mut whole) = self.elements("flags");
+    pub(crate) fn flags(&mut self) -> Field<Vec<Item<Flag>>> {
+        let (values, mut is_complete) = self.elements("flags");
         let mut items: Vec<Item<Flag>> = Vec::new();
         for (index, value) in values.iter().enumerate() {
             let span = value.span;
             let Kind::String(text) = &value.kind else {
                 self.wrong_type(value, Some(index), "a string", None);
-                whole = false;
+                is_complete = false;
                 continue;
             };
-            let known = Flag::ALL.iter().find(|(word, _)| word == text);
-            let Some((_, flag)) = known else {
-                whole = false;
+            let Some(flag) = find_keyword::<Flag>(text) else {
+                is_complete = false;
                 let path = self.at(Some(index));
                 self.sink.add(&codes::FLAG, span, || {
                     let message = format!(
-                        "{} is no danger flag; the flags are {}",
+                        "unknown danger flag {}, expected {}",
                         quote(text),
-                        words::<Flag>("and")
+                        keywords::<Flag>("or")
                     );
-                    Report::new(path, message).hint(meant_word::<Flag>(text))
+                    let hint = suggest_keyword::<Flag>(text);
+                    Report::new(path, message).hint(hint)
                 });
                 continue;
             };
-            match items.iter().find(|item| item.value == *flag) {
+            match items.iter().find(|item| item.value == flag) {
                 Some(first) => {
                     lists::duplicate(self, index, span, first, flag.as_str());
                 }
-                None => items.push(Item { span, index, value: *flag }),
+                None => items.push(Item { span, index, value: flag }),
             }
         }
-        self.field(items, whole)
+        self.field(items, is_complete)
     }
 
-    fn origins(&mut self) -> Field<Vec<Item<Origin<'t>>>> {
-        let (values, mut whole) = self.elements("origins");
+    pub(crate) fn origins(&mut self) -> Field<Vec<Item<Origin<'t>>>> {
+        let (values, mut is_complete) = self.elements("origins");
         let mut items = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             let origin = match &value.kind {
                 Kind::String(text) => origins::plain(self, index, value, text),
-                Kind::Table(table) => {
-                    origins::expression(self, index, value, table)
-                }
+                Kind::Table(table) => origins::table(self, index, value, table),
                 _ => {
-                    let expected = "a string or `{ regex = '…' }`";
+                    let expected = "a string or a table";
                     self.wrong_type(value, Some(index), expected, None);
                     None
                 }
@@ -406,15 +377,15 @@ impl<'r, 't> Reader<'r, 't> {
                 Some(origin) => {
                     items.push(Item { span: value.span, index, value: origin });
                 }
-                None => whole = false,
+                None => is_complete = false,
             }
         }
         origins::check_all(&items, values, self);
-        self.field(items, whole)
+        self.field(items, is_complete)
     }
 
-    fn self_origins(&mut self) -> Field<Vec<Item<String>>> {
-        let (values, mut whole) = self.elements("origins");
+    pub(crate) fn self_origins(&mut self) -> Field<Vec<Item<String>>> {
+        let (values, mut is_complete) = self.elements("origins");
         let mut items = Vec::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             let span = value.span;
@@ -427,11 +398,11 @@ impl<'r, 't> Reader<'r, 't> {
             };
             match origin {
                 Some(value) => items.push(Item { span, index, value }),
-                None => whole = false,
+                None => is_complete = false,
             }
         }
         origins::check_own(&items, self);
-        self.field(items, whole)
+        self.field(items, is_complete)
     }
 
     /// Where a part of a string stands in the document: the bytes `range` of
@@ -459,7 +430,7 @@ impl<'r, 't> Reader<'r, 't> {
         let path = self.at(None);
         let key = quote(&self.entry.key);
         self.sink.add(&codes::NOT_IN_DEFAULTS, self.entry.key_span, || {
-            let message = format!("{key} may not stand in `[defaults]`");
+            let message = format!("{key} is not allowed in `[defaults]`");
             let hint = format!("write {key} in each policy that needs it");
             Report::new(path, message).hint(Some(hint))
         });
@@ -469,8 +440,8 @@ impl<'r, 't> Reader<'r, 't> {
         let Entry { key, key_span, .. } = self.entry;
         let path = path_of(self.path, &crate::source::excerpt(key), None);
         self.sink.add(&codes::UNKNOWN_KEY, *key_span, || {
-            let message = format!("{} is no key of a policy", quote(key));
-            let hint = match keys::meant_key(key) {
+            let message = format!("unknown key {}", quote(key));
+            let hint = match names::suggest_key(key) {
                 Some(meant) => format!("write {meant}"),
                 None => format!("the keys are {}", KEYS.join(", ")),
             };
@@ -479,10 +450,16 @@ impl<'r, 't> Reader<'r, 't> {
     }
 }
 
-/// The words of an enumeration, for a message.
-fn words<T: Words>(and: &str) -> String {
+/// The value that this word stands for.
+pub(crate) fn find_keyword<K: Keyword>(text: &str) -> Option<K> {
+    let found = K::ALL.iter().find(|(_, word, _)| *word == text);
+    found.map(|(value, _, _)| *value)
+}
+
+/// The words of a setting, for a message.
+fn keywords<K: Keyword>(and: &str) -> String {
     let words: Vec<String> =
-        T::ALL.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        K::ALL.iter().map(|(_, word, _)| format!("\"{word}\"")).collect();
     match words.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} {and} {last}", others.join(", ")),
@@ -495,7 +472,7 @@ fn list_form(text: &str, origins: bool) -> Option<String> {
     if text.len() > 400 {
         return None;
     }
-    if let Some(entries) = mend_entries(text).filter(|_| origins) {
+    if let Some(entries) = suggest_entries(text).filter(|_| origins) {
         return Some(format!("write [{}]", entries.join(", ")));
     }
     let parts: Vec<String> = text
@@ -506,8 +483,8 @@ fn list_form(text: &str, origins: bool) -> Option<String> {
     Some(format!("write [{}]", parts.join(", ")))
 }
 
-fn meant_word<T: Words>(text: &str) -> Option<String> {
-    let words: Vec<&str> = T::ALL.iter().map(|(word, _)| *word).collect();
+fn suggest_keyword<K: Keyword>(text: &str) -> Option<String> {
+    let words: Vec<&str> = K::ALL.iter().map(|(_, word, _)| *word).collect();
     nearest(text, &words).map(|word| format!("write \"{word}\""))
 }
 
@@ -529,7 +506,7 @@ fn duration(text: &str) -> Option<Option<i64>> {
 }
 
 /// `10 minutes` is `"10m"`.
-fn mend_duration(text: &str) -> Option<String> {
+fn suggest_duration(text: &str) -> Option<String> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
@@ -563,8 +540,8 @@ mod tests {
         for text in ["", "s", "10", "-1s", "1.5h", "1w", "1 h", "1\u{fc}"] {
             assert_eq!(duration(text), None, "{text}");
         }
-        assert_eq!(mend_duration("10 minutes").unwrap(), "write \"10m\"");
-        assert_eq!(mend_duration("600").unwrap(), "write 600");
-        assert_eq!(mend_duration("soon"), None);
+        assert_eq!(suggest_duration("10 minutes").unwrap(), "write \"10m\"");
+        assert_eq!(suggest_duration("600").unwrap(), "write 600");
+        assert_eq!(suggest_duration("soon"), None);
     }
 }

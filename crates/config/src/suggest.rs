@@ -13,12 +13,12 @@ const MAX_TEXT: usize = 1024;
 const MAX_ENTRIES: usize = 8;
 
 /// The entries to write in place of a text that is no origin, in quotes.
-pub(crate) fn mend_entries(text: &str) -> Option<Vec<String>> {
+pub(crate) fn suggest_entries(text: &str) -> Option<Vec<String>> {
     if text.len() > MAX_TEXT {
         return None;
     }
     let quoted = |origin: String| format!("\"{origin}\"");
-    if let Some(origin) = mend(text) {
+    if let Some(origin) = suggest_origin(text) {
         return Some(vec![quoted(origin)]);
     }
     let parts: Vec<&str> = text
@@ -29,44 +29,44 @@ pub(crate) fn mend_entries(text: &str) -> Option<Vec<String>> {
     let several = text.contains([',', ';', '|'])
         || parts.iter().all(|part| part.contains("://"));
     if several && (2..=MAX_ENTRIES).contains(&parts.len()) {
-        let entries = parts.into_iter().map(mend_or_keep);
+        let entries = parts.into_iter().map(suggest_or_keep);
         return entries.map(|entry| entry.map(quoted)).collect();
     }
     let joined: String = text.split_whitespace().collect();
     match joined == text {
         true => None,
-        false => Some(vec![quoted(mend_or_keep(&joined)?)]),
+        false => Some(vec![quoted(suggest_or_keep(&joined)?)]),
     }
 }
 
-fn mend_or_keep(text: &str) -> Option<String> {
+fn suggest_or_keep(text: &str) -> Option<String> {
     match OriginPattern::parse(text) {
         Ok(_) => Some(text.to_owned()),
-        Err(_) => mend(text),
+        Err(_) => suggest_origin(text),
     }
 }
 
 /// The origin, or pattern of origins, that was probably meant by a text that is
 /// none, such as a URL; always one that parses.
-pub fn mend(text: &str) -> Option<String> {
+pub fn suggest_origin(text: &str) -> Option<String> {
     if text.len() > MAX_TEXT {
         return None;
     }
     let trimmed = text.trim_matches(|c: char| {
         c.is_whitespace() || c.is_control() || matches!(c, '"' | '\'' | '`')
     });
-    let mended = match trimmed.to_ascii_lowercase().as_str() {
+    let suggested = match trimmed.to_ascii_lowercase().as_str() {
         "null" => "null".to_owned(),
         "*" | "*://*" | "*://*:*" | "any" | "all" => "*".to_owned(),
         // Words of other tools, which stand for no host.
         "self" | "none" | "origin" => return None,
-        _ => mend_tuple(trimmed)?,
+        _ => suggest_tuple(trimmed)?,
     };
-    let good = mended != text && OriginPattern::parse(&mended).is_ok();
-    good.then_some(mended)
+    let good = suggested != text && OriginPattern::parse(&suggested).is_ok();
+    good.then_some(suggested)
 }
 
-fn mend_tuple(text: &str) -> Option<String> {
+fn suggest_tuple(text: &str) -> Option<String> {
     let (scheme, rest) = split_scheme(text);
     let scheme = scheme.map(|scheme| scheme.to_ascii_lowercase());
     let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
@@ -76,7 +76,7 @@ fn mend_tuple(text: &str) -> Option<String> {
         None => authority,
     };
     let (host, port) = split_port(host_port);
-    let host = mend_host(host)?;
+    let host = suggest_host(host)?;
     let local = matches!(host.as_str(), "localhost" | "127.0.0.1" | "[::1]");
     let scheme = match scheme.as_deref() {
         // A page on its author's machine seldom has a certificate.
@@ -86,7 +86,7 @@ fn mend_tuple(text: &str) -> Option<String> {
         Some("file") => return None,
         Some(scheme) => scheme,
     };
-    let port = mend_port(scheme, port)?;
+    let port = suggest_port(scheme, port)?;
     Some(format!("{scheme}://{host}{port}"))
 }
 
@@ -125,7 +125,7 @@ fn split_port(text: &str) -> (&str, &str) {
 }
 
 /// The port with its colon, or nothing if it is the default.
-fn mend_port(scheme: &str, port: &str) -> Option<String> {
+fn suggest_port(scheme: &str, port: &str) -> Option<String> {
     match port {
         "" => return Some(String::new()),
         "*" => return Some(":*".to_owned()),
@@ -141,7 +141,7 @@ fn mend_port(scheme: &str, port: &str) -> Option<String> {
     }
 }
 
-fn mend_host(host: &str) -> Option<String> {
+fn suggest_host(host: &str) -> Option<String> {
     let bare = host.strip_prefix('[').unwrap_or(host);
     let bare = bare.strip_suffix(']').unwrap_or(bare);
     if bare.contains(':') {
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mends_what_people_write() {
+    fn suggests_what_people_mean() {
         for (text, meant) in [
             ("https://App.Example.com/", "https://app.example.com"),
             (" https://a.example\n", "https://a.example"),
@@ -280,7 +280,11 @@ mod tests {
             (" * ", "*"),
             ("*://*", "*"),
         ] {
-            assert_eq!(mend(text).as_deref(), Some(meant), "{text:?}");
+            assert_eq!(
+                suggest_origin(text).as_deref(),
+                Some(meant),
+                "{text:?}"
+            );
         }
     }
 
@@ -302,16 +306,16 @@ mod tests {
             "https://a.example",
             &"a".repeat(2000),
         ] {
-            assert_eq!(mend(text), None, "{text:?}");
+            assert_eq!(suggest_origin(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn splits_lists() {
-        let entries = mend_entries("https://a.example, B.example/").unwrap();
+        let entries = suggest_entries("https://a.example, B.example/").unwrap();
         assert_eq!(entries, ["\"https://a.example\"", "\"https://b.example\""]);
-        assert_eq!(mend_entries("https://a.example, ???"), None);
-        let entries = mend_entries("https://exa mple.com").unwrap();
+        assert_eq!(suggest_entries("https://a.example, ???"), None);
+        let entries = suggest_entries("https://exa mple.com").unwrap();
         assert_eq!(entries, ["\"https://example.com\""]);
     }
 }
