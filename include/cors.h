@@ -276,6 +276,21 @@ typedef struct cors_diagnostics cors_diagnostics;
 /** The document is JSON. */
 #define CORS_FORMAT_JSON 2
 
+/** The name is that of a policy. */
+#define CORS_CHOICE_POLICY 0
+/** The name is "off": leave the response as it is. */
+#define CORS_CHOICE_OFF 1
+/**
+ * There is no policy of this name: decide with a NULL policy, which fails closed.
+ */
+#define CORS_CHOICE_UNKNOWN 2
+
+/**
+ * Bytes that are enough for the sentence of cors_policies_unknown(), its NUL
+ * included.
+ */
+#define CORS_UNKNOWN_SIZE 1024
+
 /**
  * cors_policies_parse compiles a document.
  *
@@ -315,6 +330,23 @@ int32_t cors_policies_load(const char *path,
                            struct cors_diagnostics **diagnostics);
 
 /**
+ * cors_policies_join makes one set of the policies of several files.
+ *
+ * list is an array of count sets, of which each may have several files itself.
+ * The sets are not changed; what the new one needs of them it keeps alive.
+ *
+ * On CORS_OK *policies is the new set, which the caller owns and releases with
+ * cors_policies_unref(). If two files have a policy of the same name, the status
+ * is CORS_ERR_DOCUMENT, *policies is NULL, and *diagnostics, unless diagnostics is
+ * NULL, names both places; release it with cors_diagnostics_free().
+ */
+CORS_API
+int32_t cors_policies_join(const struct cors_policies *const *list,
+                           size_t count,
+                           const struct cors_policies **policies,
+                           struct cors_diagnostics **diagnostics);
+
+/**
  * cors_policies_ref adds a reference to a document and returns it.
  *
  * NULL gives NULL.
@@ -332,21 +364,51 @@ CORS_API void cors_policies_unref(const struct cors_policies *policies);
 /**
  * cors_policies_get returns the policy of a name, or NULL if there is none.
  *
- * It is borrowed: it lives as long as the document.
+ * It is borrowed: it is valid as long as the set.
  */
 CORS_API
 const struct cors_policy *cors_policies_get(const struct cors_policies *policies,
                                             const char *name,
                                             size_t name_len);
 
-/** cors_policies_count returns the number of policies of a document. */
+/**
+ * cors_policies_choose finds out what a server is to do where it chooses the policy
+ * by a name, and returns CORS_CHOICE_...
+ *
+ * *policy is the policy on CORS_CHOICE_POLICY, and else NULL. An empty name is that
+ * of no policy. Any number of threads may choose from one set at the same time.
+ */
+CORS_API
+int32_t cors_policies_choose(const struct cors_policies *policies,
+                             const char *name,
+                             size_t name_len,
+                             const struct cors_policy **policy);
+
+/**
+ * cors_policies_unknown writes a sentence for a log about a name that
+ * cors_policies_choose() did not know: the name, and the names that exist.
+ *
+ * The name may come from a client: it is shortened, and what would not show in a
+ * log is escaped. Of many policies the first are named. Like snprintf(), the call
+ * writes up to size bytes, the last of them a NUL, and returns the length of the
+ * whole sentence without the NUL, which is below CORS_UNKNOWN_SIZE. buffer may be
+ * NULL if size is 0.
+ */
+CORS_API
+size_t cors_policies_unknown(const struct cors_policies *policies,
+                             const char *name,
+                             size_t name_len,
+                             char *buffer,
+                             size_t size);
+
+/** cors_policies_count returns the number of policies of a set. */
 CORS_API size_t cors_policies_count(const struct cors_policies *policies);
 
 /**
- * cors_policies_name returns the name of a policy, by its place in the document,
- * counted from 0; NULL beyond the last.
+ * cors_policies_name returns the name of a policy by its place, counted from 0: in
+ * the order of the files, and of the policies in each. NULL beyond the last.
  *
- * The name lives as long as the document.
+ * The name is valid as long as the set.
  */
 CORS_API
 const char *cors_policies_name(const struct cors_policies *policies,
@@ -504,6 +566,91 @@ typedef struct cors_request {
     struct cors_str sec_fetch_site;
 } cors_request;
 
+/**
+ * A line of a message's header section: a name and a value, or a pseudo-header.
+ *
+ * A server whose headers lie in an array of two strings each may pass that array.
+ */
+typedef struct cors_field {
+    /** The name, in any case. */
+    struct cors_str name;
+    /** The value, as it was received. */
+    struct cors_str value;
+} cors_field;
+
+/**
+ * The lengths of the names that cors_request_builder_add() knows, each as a bit:
+ * a name need not be passed if this holds no bit 1 << (length & 31).
+ */
+#define CORS_REQUEST_LENGTHS 1610630864
+/** The lines that a cors_request_builder has room for. It never changes. */
+#define CORS_REQUEST_LINES_MAX 137
+
+/**
+ * A request that is gathered from its header lines.
+ *
+ * The caller owns it, on its stack if it likes, and sets nothing but size; what it
+ * gathers is in request, for cors_decide(). Its strings are those that were passed,
+ * which must live as long as the request is used. It points into itself, so it
+ * must not be copied or moved. There is nothing to free.
+ *
+ *     cors_request_builder builder;
+ *
+ *     builder.size = sizeof(builder);
+ *     cors_request_builder_init(&builder);
+ *     cors_request_builder_add_all(&builder, fields, count);
+ *     cors_decide(policy, &builder.request, &decision);
+ */
+typedef struct cors_request_builder {
+    /** sizeof(cors_request_builder), set by the caller. */
+    size_t size;
+    /**
+     * What was gathered. A server that knows the method, scheme or host from
+     * elsewhere than from a line sets them here, after the lines.
+     */
+    struct cors_request request;
+    /** Used by the library. */
+    uint32_t state;
+    /** 0 in this version. */
+    uint32_t reserved;
+    /** Used by the library. */
+    struct cors_str lines[CORS_REQUEST_LINES_MAX];
+} cors_request_builder;
+
+/**
+ * cors_request_builder_init starts a request without any line.
+ *
+ * builder must have its size set. CORS_ERR_ABI says that it is smaller than in
+ * version 1.
+ */
+CORS_API
+int32_t cors_request_builder_init(struct cors_request_builder *builder);
+
+/**
+ * cors_request_builder_add adds a line, if it matters for a decision.
+ *
+ * The name may be in any case, and be that of a pseudo-header, such as
+ * ":authority". Pass the lines in the order in which they were received; all of
+ * them, or those whose lengths CORS_REQUEST_LENGTHS has. Several lines of a field
+ * are treated as the field demands; of Sec-Fetch-Site and Host several count as
+ * none, and ":authority" takes the place of Host.
+ */
+CORS_API
+int32_t cors_request_builder_add(struct cors_request_builder *builder,
+                                 const char *name,
+                                 size_t name_len,
+                                 const char *value,
+                                 size_t value_len);
+
+/**
+ * cors_request_builder_add_all adds the lines of an array; see
+ * cors_request_builder_add().
+ */
+CORS_API
+int32_t cors_request_builder_add_all(struct cors_request_builder *builder,
+                                     const struct cors_field *fields,
+                                     size_t count);
+
 
 /*
  * Decisions
@@ -531,6 +678,8 @@ typedef struct cors_request {
 #define CORS_OUTCOME_ALLOW 1
 /** The policy does not allow it. */
 #define CORS_OUTCOME_DENY 2
+/** What cors_reason_outcome() returns where there is no such decision. */
+#define CORS_OUTCOME_NEVER 0xffffffffu
 
 /** Origin, method and headers are allowed. */
 #define CORS_REASON_ALLOWED 1
@@ -562,6 +711,7 @@ typedef struct cors_request {
 
 /** Origin, as a bit of cors_decision.vary. */
 #define CORS_VARY_ORIGIN 1
+
 /** Access-Control-Request-Method. */
 #define CORS_VARY_REQUEST_METHOD 2
 /** Access-Control-Request-Headers. */
@@ -714,9 +864,150 @@ int32_t cors_decide(const struct cors_policy *policy,
 
 
 /*
- * Carrying decisions out
- * ======================
+ * Applying a decision
+ * ===================
  */
+
+/** The line stays as it is. */
+#define CORS_LINE_KEEP 0
+/** The line is to be removed before headers are set. */
+#define CORS_LINE_REMOVE 1
+/**
+ * The line is a Vary line: it is to be removed if cors_edits_finish() sets
+ * set_vary. Of several lines that is always so.
+ */
+#define CORS_LINE_VARY 2
+
+/**
+ * The lengths of the names that cors_edits_line() may act on, each as a bit: a
+ * line need not be passed if this holds no bit 1 << (length & 31) for its name.
+ */
+#define CORS_RESPONSE_LENGTHS 944242705
+
+/**
+ * The Vary lines that a cors_edits has room for. It never changes. Of a response
+ * with more of them the value becomes "*".
+ */
+#define CORS_VARY_LINES_MAX 32
+
+/**
+ * The edits that a decision makes to the headers of a response.
+ *
+ * The caller owns it, on its stack if it likes, and sets nothing but size. There is
+ * nothing to free. The strings borrow from the decision, from the lines that were
+ * passed, and from the caller's buffer; it must not be copied or moved meanwhile.
+ *
+ *     cors_edits edits;
+ *
+ *     edits.size = sizeof(edits);
+ *     cors_edits_init(&edits, &decision);
+ *
+ *     do {
+ *         for each header line of the response {
+ *             action = cors_edits_line(&edits, name, name_len,
+ *                                      value, value_len);
+ *             carry the action out;
+ *         }
+ *     } while (cors_edits_again(&edits));
+ *
+ *     buffer = allocate(edits.buffer_size);
+ *     cors_edits_finish(&edits, buffer, edits.buffer_size);
+ *
+ *     add edits.headers[0] to edits.headers[edits.header_count - 1];
+ *     if (edits.set_vary) {
+ *         set the one Vary line to edits.vary;
+ *     }
+ *
+ * It knows report mode and CORS_UPSTREAM_KEEP: there is nothing to ask before.
+ */
+typedef struct cors_edits {
+    /** sizeof(cors_edits), set by the caller. */
+    size_t size;
+    /** The headers to set, in order: those of the decision. */
+    const struct cors_header *headers;
+    /** The number of headers to set. */
+    size_t header_count;
+    /**
+     * The headers of the response that are to be removed, as bits:
+     * 1 << CORS_HEADER_... For servers that remove headers by name.
+     */
+    uint32_t removed;
+    /**
+     * 1 if vary is to become the one Vary line of the response, and else 0.
+     */
+    uint32_t set_vary;
+    /** The value of the Vary line; not empty if set_vary is 1. */
+    struct cors_str vary;
+    /** The bytes that cors_edits_finish() needs; 0 if it needs no buffer. */
+    size_t buffer_size;
+    /** Used by the library. */
+    const struct cors_decision *decision;
+    /** Used by the library. */
+    uint32_t pass;
+    /** Used by the library. */
+    uint32_t vary_count;
+    /** Used by the library. */
+    struct cors_str vary_lines[CORS_VARY_LINES_MAX];
+} cors_edits;
+
+/**
+ * cors_edits_init starts the edits of a decision.
+ *
+ * edits must have its size set; decision is one that cors_decide() made, of which
+ * only the headers that are set need be there.
+ */
+CORS_API
+int32_t cors_edits_init(struct cors_edits *edits,
+                        const struct cors_decision *decision);
+
+/**
+ * cors_edits_line passes a header line of the response, and returns CORS_LINE_...:
+ * what is to be done with it.
+ *
+ * The name may be in any case. Pass all lines, or those whose lengths
+ * CORS_RESPONSE_LENGTHS has. The value must live until cors_edits_finish() returns;
+ * it matters for Vary alone.
+ */
+CORS_API
+int32_t cors_edits_line(struct cors_edits *edits,
+                        const char *name,
+                        size_t name_len,
+                        const char *value,
+                        size_t value_len);
+
+/**
+ * cors_edits_again returns 1 if all lines are to be passed once more, and else 0.
+ *
+ * That is so for policies with CORS_UPSTREAM_KEEP alone, once for each response:
+ * only after all lines is it known which are to be removed.
+ */
+CORS_API
+int32_t cors_edits_again(struct cors_edits *edits);
+
+/**
+ * cors_edits_all passes the lines of an array; see cors_edits_line() and
+ * cors_edits_again(), which need not be called then.
+ *
+ * actions, unless it is NULL, is an array of count bytes, which are set to the
+ * CORS_LINE_... of each line.
+ */
+CORS_API
+int32_t cors_edits_all(struct cors_edits *edits,
+                       const struct cors_field *fields,
+                       size_t count,
+                       uint8_t *actions);
+
+/**
+ * cors_edits_finish finds out which headers are to be set, after all lines were
+ * passed.
+ *
+ * buffer must have buffer_size bytes, and not overlap the lines; it may be NULL if
+ * that is 0. If size is less, the call returns CORS_ERR_BUFFER, and set_vary is 0.
+ */
+CORS_API
+int32_t cors_edits_finish(struct cors_edits *edits,
+                          char *buffer,
+                          size_t size);
 
 /** The length of the shortest name for which cors_header_owned() returns 1. */
 #define CORS_OWNED_MIN 19
@@ -805,8 +1096,8 @@ int32_t cors_variant_headers(const struct cors_policy *policy,
 
 
 /*
- * Words for people
- * ================
+ * Human-readable strings
+ * ======================
  */
 
 /**
@@ -832,6 +1123,19 @@ CORS_API const char *cors_outcome_str(uint32_t outcome);
  * The string is static. Unknown numbers give "unknown".
  */
 CORS_API const char *cors_reason_str(uint32_t reason);
+
+/**
+ * cors_reason_outcome returns the CORS_OUTCOME_... of decisions about requests of
+ * a CORS_KIND_... that have a CORS_REASON_..., or CORS_OUTCOME_NEVER if there are
+ * none.
+ *
+ * Servers that count decisions can so prepare a counter for each: kinds are counted
+ * from 0 and reasons from 1, up to the first that cors_kind_str() and
+ * cors_reason_str() call "unknown".
+ */
+CORS_API
+uint32_t cors_reason_outcome(uint32_t kind,
+                             uint32_t reason);
 
 /**
  * cors_explain tells in words what cors_decide() answers: the steps in the

@@ -54,8 +54,19 @@ pub struct cors_diagnostic {
     pub hint: cors_str,
 }
 
+/// The code of a key or policy that is there twice; see docs/diagnostics.md.
+const DUPLICATE: &str = "E0107";
+
+/// A policy in a file.
+pub(crate) struct Place<'p> {
+    pub(crate) source: &'p str,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+    pub(crate) name: &'p CStr,
+}
+
 /// What a `cors_diagnostics` points to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Problems(Vec<Problem>);
 
 #[derive(Debug)]
@@ -126,6 +137,44 @@ impl Problems {
             }
         }
         Problems(problems)
+    }
+
+    /// Adds that a file has a policy of a name that another file has.
+    pub(crate) fn push_duplicate(
+        &mut self,
+        own: &Place<'_>,
+        first: &Place<'_>,
+    ) {
+        let name = own.name.to_string_lossy();
+        let message = format!("duplicate policy `{name}`");
+        let hint = "give each policy a name of its own";
+        for (severity, place, message, hint) in [
+            (CORS_SEVERITY_ERROR, own, message.as_str(), hint),
+            (CORS_SEVERITY_NOTE, first, "first defined here", ""),
+        ] {
+            let Place { source, line, column, .. } = place;
+            let text = |text: &str| CString::new(text).unwrap_or_default();
+            let line_text = match severity {
+                CORS_SEVERITY_ERROR => format!(
+                    "{source}:{line}:{column}: {DUPLICATE}: {message}; {hint}"
+                ),
+                _ => format!("{source}:{line}:{column}: note: {message}"),
+            };
+            self.0.push(Problem {
+                severity,
+                line: *line,
+                column: *column,
+                offset: 0,
+                length: 0,
+                code: text(DUPLICATE),
+                source: text(source),
+                key_path: text(&format!("policy.{name}")),
+                message: text(message),
+                hint: text(hint),
+                text: text(&line_text),
+                level: CORS_SEVERITY_ERROR,
+            });
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

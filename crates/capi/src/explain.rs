@@ -36,8 +36,28 @@ pub extern "C" fn cors_outcome_str(outcome: u32) -> *const c_char {
 /// The string is static. Unknown numbers give "unknown".
 #[unsafe(no_mangle)]
 pub extern "C" fn cors_reason_str(reason: u32) -> *const c_char {
-    let known = Reason::ALL.into_iter().find(|known| *known as u32 == reason);
-    name(known.map(Reason::as_str_with_nul))
+    name(reason_of(reason).map(Reason::as_str_with_nul))
+}
+
+fn reason_of(reason: u32) -> Option<Reason> {
+    Reason::ALL.iter().copied().find(|known| *known as u32 == reason)
+}
+
+/// What cors_reason_outcome() returns where there is no such decision.
+pub const CORS_OUTCOME_NEVER: u32 = 0xffff_ffff;
+
+/// cors_reason_outcome returns the CORS_OUTCOME_... of decisions about requests of
+/// a CORS_KIND_... that have a CORS_REASON_..., or CORS_OUTCOME_NEVER if there are
+/// none.
+///
+/// Servers that count decisions can so prepare a counter for each: kinds are counted
+/// from 0 and reasons from 1, up to the first that cors_kind_str() and
+/// cors_reason_str() call "unknown".
+#[unsafe(no_mangle)]
+pub extern "C" fn cors_reason_outcome(kind: u32, reason: u32) -> u32 {
+    let kind = Kind::ALL.into_iter().find(|known| *known as u32 == kind);
+    let outcome = kind.and_then(|kind| reason_of(reason)?.outcome(kind));
+    outcome.map_or(CORS_OUTCOME_NEVER, |outcome| outcome as u32)
 }
 
 fn name(with_nul: Option<&'static str>) -> *const c_char {

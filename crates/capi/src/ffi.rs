@@ -214,24 +214,28 @@ fields!(
     method protocol scheme host sec_fetch_site
 );
 
+/// The empty string.
+pub(crate) const NO_STR: cors_str = cors_str { data: ptr::null(), len: 0 };
+
 /// A request of nothing.
-static NOTHING: Nothing = {
-    const STR: cors_str = cors_str { data: ptr::null(), len: 0 };
+pub(crate) const EMPTY_REQUEST: cors_request = {
     const LINES: cors_lines = cors_lines { lines: ptr::null(), count: 0 };
-    Nothing(cors_request {
+    cors_request {
         size: size_of::<cors_request>(),
-        method: STR,
+        method: NO_STR,
         origin: LINES,
         request_method: LINES,
         request_headers: LINES,
         request_private_network: LINES,
         upgrade: LINES,
-        protocol: STR,
-        scheme: STR,
-        host: STR,
-        sec_fetch_site: STR,
-    })
+        protocol: NO_STR,
+        scheme: NO_STR,
+        host: NO_STR,
+        sec_fetch_site: NO_STR,
+    }
 };
+
+static NOTHING: Nothing = Nothing(EMPTY_REQUEST);
 
 struct Nothing(cors_request);
 

@@ -11,15 +11,17 @@
 
 mod decision;
 mod diagnostics;
+mod edits;
 mod explain;
 mod ffi;
 mod image;
 mod policies;
+mod request;
 mod status;
 mod types;
 mod version;
 
 pub use crate::{
-    decision::*, diagnostics::*, explain::*, policies::*, status::*, types::*,
-    version::*,
+    decision::*, diagnostics::*, edits::*, explain::*, policies::*, request::*,
+    status::*, types::*, version::*,
 };

@@ -2,6 +2,8 @@
 
 use core::ffi::c_char;
 
+use libcors_policy::Reason;
+
 /// A compiled document: any number of named policies.
 ///
 /// It is immutable and reference counted. Any number of threads may use one at
@@ -39,6 +41,18 @@ pub struct cors_str {
     pub data: *const c_char,
     /// The number of bytes.
     pub len: usize,
+}
+
+/// A line of a message's header section: a name and a value, or a pseudo-header.
+///
+/// A server whose headers lie in an array of two strings each may pass that array.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct cors_field {
+    /// The name, in any case.
+    pub name: cors_str,
+    /// The value, as it was received.
+    pub value: cors_str,
 }
 
 /// The lines of one field of a request, as they were received.
@@ -134,6 +148,30 @@ pub const CORS_REASON_HEADER_NOT_ALLOWED: u32 = 10;
 pub const CORS_REASON_HEADERS_TOO_LARGE: u32 = 11;
 /// No policy was given, or the call failed.
 pub const CORS_REASON_NO_POLICY: u32 = 12;
+
+// Each reason of the engine has its constant, in the same order.
+const _: () = {
+    const REASONS: [u32; 12] = [
+        CORS_REASON_ALLOWED,
+        CORS_REASON_NOT_CORS,
+        CORS_REASON_SAME_ORIGIN,
+        CORS_REASON_ORIGIN_MALFORMED,
+        CORS_REASON_ORIGIN_NOT_ALLOWED,
+        CORS_REASON_NULL_ORIGIN_NOT_ALLOWED,
+        CORS_REASON_METHOD_MALFORMED,
+        CORS_REASON_METHOD_NOT_ALLOWED,
+        CORS_REASON_HEADERS_MALFORMED,
+        CORS_REASON_HEADER_NOT_ALLOWED,
+        CORS_REASON_HEADERS_TOO_LARGE,
+        CORS_REASON_NO_POLICY,
+    ];
+    assert!(REASONS.len() == Reason::ALL.len());
+    let mut at = 0;
+    while at < REASONS.len() {
+        assert!(REASONS[at] == Reason::ALL[at] as u32);
+        at += 1;
+    }
+};
 
 /// The value of cors_decision.rule where no entry of the list matched.
 pub const CORS_RULE_NONE: u32 = 0xffff_ffff;

@@ -97,8 +97,8 @@ pub use crate::{
     diagnostic::{Diagnostic, Diagnostics, MAX_DIAGNOSTICS, Related, Severity},
     lists::is_forbidden_request_header,
     outcome::{
-        Format, MAX_LEN, NamedPolicy, Outcome, Policies, compile, load,
-        load_compiled, parse,
+        CompiledPolicy, Format, MAX_LEN, NamedPolicy, Outcome, Policies,
+        compile, load, load_compiled, parse,
     },
     settings::{Flag, OriginEntry, PolicySpec},
     suggest::suggest_origin,

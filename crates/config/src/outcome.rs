@@ -13,7 +13,7 @@ use crate::{
     document::{self, BuildFn},
     json,
     settings::PolicySpec,
-    source::{Span, quote},
+    source::{Position, Span, positions, quote},
     toml,
 };
 
@@ -105,6 +105,20 @@ impl<'p> IntoIterator for &'p Policies {
     }
 }
 
+/// A policy, and where the file has it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct CompiledPolicy {
+    /// The name.
+    pub name: String,
+    /// The policy.
+    pub policy: Policy,
+    /// The line of the name, from 1.
+    pub line: u32,
+    /// The column of the name in Unicode scalar values, from 1.
+    pub column: u32,
+}
+
 /// A policy of a document.
 #[derive(Debug)]
 pub struct NamedPolicy {
@@ -141,7 +155,7 @@ pub fn load_compiled(
     path: &Path,
     source: Option<&str>,
     format: Format,
-) -> Outcome<Vec<(String, Policy)>> {
+) -> Outcome<Vec<CompiledPolicy>> {
     load_with(path, source, format, compile)
 }
 
@@ -199,8 +213,23 @@ pub fn compile(
     text: &[u8],
     source: &str,
     format: Format,
-) -> Outcome<Vec<(String, Policy)>> {
-    run(text, source, format, |name, policy, _, _| (name.to_owned(), policy))
+) -> Outcome<Vec<CompiledPolicy>> {
+    let outcome = run(text, source, format, |name, policy, _, resolved| {
+        let offset = resolved.policy.span.start;
+        (name.to_owned(), policy, offset)
+    });
+    let policies = outcome.policies.map(|list| {
+        // In the order of the file, so that their places ascend.
+        let offsets: Vec<u32> = list.iter().map(|(_, _, at)| *at).collect();
+        let places = positions(text, &offsets);
+        let place = |(policy, Position { line, column })| {
+            let (name, policy, _) = policy;
+            CompiledPolicy { name, policy, line, column }
+        };
+        list.into_iter().zip(places).map(place).collect()
+    });
+    let Outcome { diagnostics, unreadable, .. } = outcome;
+    Outcome { policies, diagnostics, unreadable }
 }
 
 fn run<P>(

@@ -3,8 +3,9 @@
 use alloc::{boxed::Box, vec, vec::Vec};
 
 use crate::{
-    decision::{Kind, Outcome, Owned, Reason},
+    decision::{Kind, Outcome, Owned},
     header::Source,
+    reason::Reason,
     settings::Disallowed,
     vary::Vary,
 };
@@ -284,11 +285,7 @@ impl Rules {
     };
 
     fn of_origin(&self, kind: Kind, reason: Reason) -> Answer {
-        let outcome = match reason {
-            Reason::Allowed => Outcome::Allow,
-            Reason::SameOrigin => Outcome::None,
-            _ => Outcome::Deny,
-        };
+        let outcome = reason.outcome(kind).unwrap_or(Outcome::Deny);
         let reject = self.disallowed == Disallowed::Reject
             || kind == Kind::WebSocket && self.websocket == Disallowed::Reject;
         Answer {
@@ -310,12 +307,10 @@ impl Rules {
     }
 
     fn of_preflight(&self, reason: Reason, variant: u8) -> Answer {
-        let outcome = match reason {
-            Reason::Allowed => Outcome::Allow,
-            _ => Outcome::Deny,
-        };
+        let kind = Kind::Preflight;
+        let outcome = reason.outcome(kind).unwrap_or(Outcome::Deny);
         Answer {
-            kind: Kind::Preflight,
+            kind,
             outcome,
             reason,
             status: self.preflight_status(outcome),

@@ -7,6 +7,7 @@ use crate::{
     bytes::{members, trim},
     header::{HeaderName, Source},
     policy::TemplateHeader,
+    reason::Reason,
     request::Lines,
     settings::Upstream,
     text::without_nul,
@@ -81,80 +82,6 @@ impl Outcome {
             Outcome::None => "none\0",
             Outcome::Allow => "allow\0",
             Outcome::Deny => "deny\0",
-        }
-    }
-}
-
-/// Why it was decided so.
-///
-/// The numbers are part of the C ABI and never change.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Reason {
-    /// Origin, method and headers are allowed.
-    Allowed = 1,
-    /// The request has no `Origin`.
-    NotCors = 2,
-    /// The origin is not listed, and is the server's own.
-    SameOrigin = 3,
-    /// `Origin` is no serialized origin, or there are several.
-    OriginMalformed = 4,
-    /// No entry of the policy covers the origin.
-    OriginNotAllowed = 5,
-    /// The origin is `null`, and the policy does not list it.
-    NullOriginNotAllowed = 6,
-    /// `Access-Control-Request-Method` is no token, or there are several.
-    MethodMalformed = 7,
-    /// The policy does not list the method.
-    MethodNotAllowed = 8,
-    /// `Access-Control-Request-Headers` is no list of tokens.
-    HeadersMalformed = 9,
-    /// The policy does not list a header.
-    HeaderNotAllowed = 10,
-    /// `Access-Control-Request-Headers` is longer than any browser sends.
-    HeadersTooLarge = 11,
-    /// There is no policy of the name that was asked for.
-    NoPolicy = 12,
-}
-
-impl Reason {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Reason; 12] = [
-        Reason::Allowed,
-        Reason::NotCors,
-        Reason::SameOrigin,
-        Reason::OriginMalformed,
-        Reason::OriginNotAllowed,
-        Reason::NullOriginNotAllowed,
-        Reason::MethodMalformed,
-        Reason::MethodNotAllowed,
-        Reason::HeadersMalformed,
-        Reason::HeaderNotAllowed,
-        Reason::HeadersTooLarge,
-        Reason::NoPolicy,
-    ];
-
-    /// The stable name.
-    pub fn as_str(self) -> &'static str {
-        without_nul(self.as_str_with_nul())
-    }
-
-    /// The stable name, followed by a NUL.
-    pub fn as_str_with_nul(self) -> &'static str {
-        match self {
-            Reason::Allowed => "allowed\0",
-            Reason::NotCors => "not_cors\0",
-            Reason::SameOrigin => "same_origin\0",
-            Reason::OriginMalformed => "origin_malformed\0",
-            Reason::OriginNotAllowed => "origin_not_allowed\0",
-            Reason::NullOriginNotAllowed => "null_origin_not_allowed\0",
-            Reason::MethodMalformed => "method_malformed\0",
-            Reason::MethodNotAllowed => "method_not_allowed\0",
-            Reason::HeadersMalformed => "headers_malformed\0",
-            Reason::HeaderNotAllowed => "header_not_allowed\0",
-            Reason::HeadersTooLarge => "headers_too_large\0",
-            Reason::NoPolicy => "no_policy\0",
         }
     }
 }

@@ -12,11 +12,12 @@ use core::fmt;
 
 use crate::{
     bytes::members,
-    decision::{Decision, Kind, Outcome, Reason},
+    decision::{Decision, Kind, Outcome},
     header::HeaderName,
     origin::Origin,
     pattern::OriginPattern,
     policy::{AnyOrigin, Policy},
+    reason::Reason,
     request::{Ask, Lines, Request},
 };
 

@@ -56,12 +56,14 @@ mod builder;
 mod bytes;
 mod decision;
 mod explain;
+mod field;
 mod header;
 mod network;
 mod origin;
 mod origins;
 mod pattern;
 mod policy;
+mod reason;
 mod request;
 mod settings;
 mod table;
@@ -74,8 +76,9 @@ pub use crate::{
     answers::{Answer, Decided},
     builder::{BuildError, MAX_TIMING_LIST, PolicyBuilder},
     bytes::is_token,
-    decision::{Decision, DecisionHeader, Headers, Kind, Outcome, Reason},
+    decision::{Decision, DecisionHeader, Headers, Kind, Outcome},
     explain::{Credentials, Explanation, Step, StepKind},
+    field::{RequestField, length_bits},
     header::{HeaderName, Source},
     network::{Network, NetworkError, NetworkScheme},
     origin::{MAX_ORIGIN_LEN, Origin},
@@ -84,11 +87,13 @@ pub use crate::{
         ExactOrigin, HostPattern, INSECURE_SCHEMES, OriginPattern,
         PatternError, PatternErrorKind, PortPattern, TuplePattern,
     },
+    policy::names_websocket,
     policy::{
         MAX_ECHO_LINES, MAX_REQUEST_HEADERS_ELEMENTS,
         MAX_REQUEST_HEADERS_EMPTY, MAX_REQUEST_HEADERS_LEN,
         MAX_REQUEST_HEADERS_SPACE, Policy, Quick, TemplateHeader,
     },
+    reason::Reason,
     request::{Ask, Lines, Request},
     settings::{Disallowed, Mode, Preflight, Timing, Upstream},
     text::Text,

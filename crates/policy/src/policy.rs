@@ -5,11 +5,12 @@ use alloc::{boxed::Box, vec::Vec};
 use crate::{
     answers::{Answer, Answers, Decided, PreflightParts},
     builder::PolicyBuilder,
-    bytes::{is_space, is_token, split_token},
-    decision::{Decision, Kind, Outcome, Reason},
+    bytes::{is_space, is_token, members, split_token},
+    decision::{Decision, Kind, Outcome},
     header::{HeaderName, Source},
     origin::{default_port, split_scheme},
     origins::{Found, OriginSet},
+    reason::Reason,
     request::{Ask, Lines},
     settings::{Mode, Upstream},
     table::ByteMap,
@@ -310,10 +311,9 @@ impl Policy {
         Decision {
             answer: Answer {
                 kind,
-                outcome: match kind {
-                    Kind::None => Outcome::None,
-                    _ => Outcome::Deny,
-                },
+                outcome: Reason::NoPolicy
+                    .outcome(kind)
+                    .unwrap_or(Outcome::Deny),
                 status: (kind == Kind::WebSocket).then_some(403),
                 ..Answer::CLOSED
             },
@@ -626,10 +626,13 @@ fn kind_with_origin<'a, R: Ask<'a>>(request: R) -> Kind {
 fn kind_with_upgrade<'a, R: Ask<'a>>(request: R) -> Kind {
     let upgrades = request.upgrade().count();
     let asked = is_session(request.protocol())
-        || (0..upgrades).any(|i| {
-            crate::bytes::members(request.upgrade().line(i)).any(is_websocket)
-        });
+        || (0..upgrades).any(|i| names_websocket(request.upgrade().line(i)));
     if asked { Kind::WebSocket } else { Kind::Actual }
+}
+
+/// Whether a line of `Upgrade` asks for a WebSocket.
+pub fn names_websocket(line: &[u8]) -> bool {
+    members(line).any(is_websocket)
 }
 
 /// Whether an upgrade, with or without a version, is to WebSocket.

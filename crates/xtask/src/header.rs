@@ -25,13 +25,15 @@ pub fn command(arguments: &Arguments) -> Result {
 
 /// The files of `crates/capi/src` that export something. Items of one chapter
 /// and one pattern stand in this order.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "version.rs",
     "status.rs",
     "types.rs",
     "policies.rs",
     "diagnostics.rs",
+    "request.rs",
     "decision.rs",
+    "edits.rs",
     "explain.rs",
 ];
 
@@ -50,6 +52,8 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
             "cors_policy",
             "cors_diagnostics",
             "CORS_FORMAT_*",
+            "CORS_CHOICE_*",
+            "CORS_UNKNOWN_SIZE",
             "cors_policies_*",
         ],
     ),
@@ -57,7 +61,17 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
         "Diagnostics",
         &["CORS_SEVERITY_*", "cors_diagnostic", "cors_diagnostics_*"],
     ),
-    ("Requests", &["cors_lines", "cors_request"]),
+    (
+        "Requests",
+        &[
+            "cors_lines",
+            "cors_request",
+            "cors_field",
+            "CORS_REQUEST_*",
+            "cors_request_builder",
+            "cors_request_builder_*",
+        ],
+    ),
     (
         "Decisions",
         &[
@@ -65,7 +79,8 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
             "CORS_OUTCOME_*",
             "CORS_REASON_*",
             "CORS_RULE_NONE",
-            "CORS_VARY_*",
+            "CORS_VARY_ORIGIN",
+            "CORS_VARY_REQUEST_*",
             "CORS_UPSTREAM_*",
             "CORS_HEADER_*",
             "CORS_SOURCE_*",
@@ -76,8 +91,13 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
         ],
     ),
     (
-        "Carrying decisions out",
+        "Applying a decision",
         &[
+            "CORS_LINE_*",
+            "CORS_RESPONSE_LENGTHS",
+            "CORS_VARY_LINES_MAX",
+            "cors_edits",
+            "cors_edits_*",
             "CORS_OWNED_MIN",
             "cors_header_owned",
             "CORS_OWNED_MIN",
@@ -88,11 +108,12 @@ const CHAPTERS: [(&str, &[&str]); 8] = [
         ],
     ),
     (
-        "Words for people",
+        "Human-readable strings",
         &[
             "cors_kind_str",
             "cors_outcome_str",
             "cors_reason_str",
+            "cors_reason_outcome",
             "cors_explain",
         ],
     ),
