@@ -1866,6 +1866,367 @@ after_fork(void)
 }
 
 
+static int
+join(void)
+{
+    int32_t               status;
+    cors_str              text;
+    uint32_t              level;
+    cors_diagnostics     *problems;
+    const cors_policy    *found;
+    const cors_policies  *a, *b, *again, *joined, *list[3];
+
+    CHECK(parse("[policy.a]\nallow_origins = []\n", &a, NULL) == CORS_OK);
+    CHECK(parse("[policy.b]\nallow_origins = []\n\n[policy.c]\n"
+                "allow_origins = ['" APP "']\n", &b, NULL) == CORS_OK);
+    CHECK(cors_policies_parse("[policy.x]\nallow_origins = []\n"
+                              "[policy.c]\nallow_origins = []\n", 60, "again",
+                              5, CORS_FORMAT_TOML, &again, NULL)
+          == CORS_OK);
+
+    list[0] = a;
+    list[1] = b;
+    CHECK(cors_policies_join(list, 2, &joined, &problems) == CORS_OK);
+    CHECK(problems == NULL);
+    CHECK(cors_policies_count(joined) == 3);
+    CHECK(strcmp(cors_policies_name(joined, 0), "a") == 0);
+    CHECK(strcmp(cors_policies_name(joined, 2), "c") == 0);
+    CHECK(cors_policies_name(joined, 3) == NULL);
+
+    /* a policy of a set is that of the file */
+    found = cors_policies_get(joined, "c", 1);
+    CHECK(found != NULL && found == cors_policies_get(b, "c", 1));
+
+    /* which the set keeps alive */
+    cors_policies_unref(a);
+    cors_policies_unref(b);
+    CHECK(cors_policies_get(joined, "a", 1) != NULL);
+
+    list[0] = joined;
+    list[1] = again;
+    status = cors_policies_join(list, 2, &a, &problems);
+    CHECK(status == CORS_ERR_DOCUMENT);
+    CHECK(a == NULL);
+    CHECK(cors_diagnostics_count(problems) == 2);
+    text = cors_diagnostics_text(problems, 0, &level);
+    CHECK(level == CORS_SEVERITY_ERROR);
+    CHECK(strcmp(text.data, "again:3:9: E0107: duplicate policy `c`; give each "
+                            "policy a name of its own") == 0);
+    text = cors_diagnostics_text(problems, 1, &level);
+    CHECK(level == CORS_SEVERITY_ERROR);
+    CHECK(strcmp(text.data, "test:4:9: note: first defined here") == 0);
+    cors_diagnostics_free(problems);
+
+    list[1] = joined;
+    CHECK(cors_policies_join(list, 2, &a, NULL) == CORS_ERR_DOCUMENT);
+
+    list[1] = NULL;
+    CHECK(cors_policies_join(list, 2, &a, NULL) == CORS_ERR_ARGUMENT);
+    CHECK(cors_policies_join(NULL, 2, &a, NULL) == CORS_ERR_ARGUMENT);
+    CHECK(cors_policies_join(list, 1, NULL, NULL) == CORS_ERR_ARGUMENT);
+
+    CHECK(cors_policies_join(NULL, 0, &a, NULL) == CORS_OK);
+    CHECK(cors_policies_count(a) == 0);
+    cors_policies_unref(a);
+
+    cors_policies_unref(again);
+    cors_policies_unref(joined);
+
+    return 0;
+}
+
+
+static int
+choose(void)
+{
+    char                  buffer[CORS_UNKNOWN_SIZE], name[200];
+    size_t                i, len;
+    const cors_policy    *found;
+    const cors_policies  *set;
+
+    CHECK(parse("[policy.a]\nallow_origins = []\n[policy.b]\n"
+                "allow_origins = []\n", &set, NULL) == CORS_OK);
+
+    CHECK(cors_policies_choose(set, "b", 1, &found) == CORS_CHOICE_POLICY);
+    CHECK(found == cors_policies_get(set, "b", 1));
+    CHECK(cors_policies_choose(set, "off", 3, &found) == CORS_CHOICE_OFF);
+    CHECK(found == NULL);
+    CHECK(cors_policies_choose(set, "OFF", 3, &found) == CORS_CHOICE_UNKNOWN);
+    CHECK(found == NULL);
+    CHECK(cors_policies_choose(set, NULL, 0, &found) == CORS_CHOICE_UNKNOWN);
+    CHECK(cors_policies_choose(NULL, "b", 1, &found) == CORS_CHOICE_UNKNOWN);
+    CHECK(cors_policies_choose(set, "b", 1, NULL) == CORS_CHOICE_POLICY);
+
+    len = cors_policies_unknown(set, "c\n\"d", 4, buffer, sizeof(buffer));
+    CHECK(len == strlen(buffer));
+    CHECK(strcmp(buffer, "unknown policy \"c\\n\\\"d\", expected \"a\" or \"b\"")
+          == 0);
+    CHECK(cors_policies_unknown(set, "c\n\"d", 4, NULL, 0) == len);
+
+    memset(name, 1, sizeof(name));
+    len = cors_policies_unknown(policies, name, sizeof(name), buffer,
+                                sizeof(buffer));
+    CHECK(len == strlen(buffer) && len < sizeof(buffer));
+    CHECK(strstr(buffer, "...\"") != NULL);
+    CHECK(strstr(buffer, " or \"keep\"") != NULL);
+
+    for (i = 0; i < len; i++) {
+        CHECK((unsigned char) buffer[i] >= ' ');
+    }
+
+    CHECK(cors_policies_unknown(NULL, "x", 1, buffer, sizeof(buffer)) == 18);
+    CHECK(strcmp(buffer, "unknown policy \"x\"") == 0);
+
+    cors_policies_unref(set);
+
+    return 0;
+}
+
+
+static int32_t
+add(cors_request_builder *builder, const char *name, const char *value)
+{
+    return cors_request_builder_add(builder, name, strlen(name), value,
+                                    strlen(value));
+}
+
+
+static int
+build_request(void)
+{
+    int                    i;
+    cors_field             fields[5];
+    cors_decision          decision;
+    cors_request_builder   builder;
+
+    memset(&builder, 0xa5, sizeof(builder));
+    builder.size = sizeof(builder);
+    CHECK(cors_request_builder_init(&builder) == CORS_OK);
+    CHECK(builder.request.origin.count == 0);
+    CHECK(builder.request.size == sizeof(cors_request));
+
+    fields[0].name = str(":METHOD");
+    fields[0].value = str("OPTIONS");
+    fields[1].name = str("Cookie");
+    fields[1].value = str("a=b");
+    fields[2].name = str("ORIGIN");
+    fields[2].value = str(APP);
+    fields[3].name = str("access-control-request-method");
+    fields[3].value = str("GET");
+    fields[4].name = str("Sec-Fetch-Site");
+    fields[4].value = str("cross-site");
+    CHECK(cors_request_builder_add_all(&builder, fields, 5) == CORS_OK);
+
+    CHECK(builder.request.method.len == 7);
+    CHECK(builder.request.origin.count == 1);
+    CHECK(builder.request.origin.lines[0].len == strlen(APP));
+    CHECK(builder.request.sec_fetch_site.len == 10);
+
+    decision.size = sizeof(decision);
+    CHECK(cors_decide(policy("site"), &builder.request, &decision) == CORS_OK);
+    CHECK(decision.kind == CORS_KIND_PREFLIGHT);
+    CHECK(decision.outcome == CORS_OUTCOME_ALLOW);
+
+    /* several lines of what may be there once */
+    CHECK(add(&builder, "sec-fetch-site", "same-origin") == CORS_OK);
+    CHECK(builder.request.sec_fetch_site.len == 0);
+    CHECK(add(&builder, "host", "a.example") == CORS_OK);
+    CHECK(builder.request.host.len == 9);
+    CHECK(add(&builder, "host", "b.example") == CORS_OK);
+    CHECK(builder.request.host.len == 0);
+    CHECK(add(&builder, ":authority", "c.example:81") == CORS_OK);
+    CHECK(add(&builder, "host", "d") == CORS_OK);
+    CHECK(builder.request.host.len == 12);
+
+    for (i = 0; i < 1000; i++) {
+        CHECK(add(&builder, "origin", APP) == CORS_OK);
+        CHECK(add(&builder, "access-control-request-headers", "x-a")
+              == CORS_OK);
+        CHECK(add(&builder, "upgrade", i == 500 ? "websocket" : "h2c")
+              == CORS_OK);
+    }
+
+    CHECK(builder.request.origin.count == 2);
+    CHECK(builder.request.request_headers.count == 129);
+    CHECK(builder.request.upgrade.count == 2);
+    CHECK(builder.request.upgrade.lines[1].len == strlen("websocket"));
+
+    CHECK(cors_decide(policy("site"), &builder.request, &decision) == CORS_OK);
+    CHECK(decision.reason == CORS_REASON_ORIGIN_MALFORMED);
+
+    builder.size = 8;
+    CHECK(cors_request_builder_init(&builder) == CORS_ERR_ABI);
+    CHECK(cors_request_builder_init(NULL) == CORS_ERR_ARGUMENT);
+    CHECK(add(NULL, "origin", "x") == CORS_ERR_ARGUMENT);
+    builder.size = sizeof(builder);
+    CHECK(cors_request_builder_add_all(&builder, NULL, 1) == CORS_ERR_ARGUMENT);
+    CHECK(cors_request_builder_add_all(&builder, NULL, 0) == CORS_OK);
+
+    return 0;
+}
+
+
+static int32_t
+line(cors_edits *edits, const char *name, const char *value)
+{
+    return cors_edits_line(edits, name, strlen(name), value, strlen(value));
+}
+
+
+static int
+edit_response(void)
+{
+    char            buffer[256];
+    uint8_t         actions[3];
+    cors_field      fields[3];
+    cors_edits      edits;
+    cors_decision   decision;
+    test_request_t  r;
+
+    test_request(&r, "GET", APP);
+    CHECK(decide("site", &r, &decision) == CORS_OK);
+
+    memset(&edits, 0xa5, sizeof(edits));
+    edits.size = sizeof(edits);
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(edits.headers == decision.headers);
+    CHECK(edits.header_count == decision.header_count);
+    CHECK(edits.buffer_size == 0);
+
+    /* no Vary line */
+    CHECK(line(&edits, "Content-Type", "text/html") == CORS_LINE_KEEP);
+    CHECK(line(&edits, "ACCESS-CONTROL-ALLOW-ORIGIN", "*")
+          == CORS_LINE_REMOVE);
+    CHECK(line(&edits, "access-control-max-age", "5") == CORS_LINE_REMOVE);
+    CHECK(cors_edits_again(&edits) == 0);
+    CHECK(edits.removed == ((1u << CORS_HEADER_ALLOW_ORIGIN)
+                            | (1u << CORS_HEADER_MAX_AGE)));
+    CHECK(cors_edits_finish(&edits, NULL, 0) == CORS_OK);
+    CHECK(edits.set_vary == 1);
+    CHECK(strcmp(edits.vary.data, "Origin") == 0);
+
+    /* two Vary lines become one */
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(line(&edits, "Vary", "Accept") == CORS_LINE_VARY);
+    CHECK(line(&edits, "vary", "origin") == CORS_LINE_VARY);
+    CHECK(cors_edits_finish(&edits, NULL, 0) == CORS_ERR_BUFFER);
+    CHECK(edits.set_vary == 0);
+    CHECK(edits.buffer_size <= sizeof(buffer));
+    CHECK(cors_edits_finish(&edits, buffer, edits.buffer_size - 1)
+          == CORS_ERR_BUFFER);
+    CHECK(cors_edits_finish(&edits, buffer, edits.buffer_size) == CORS_OK);
+    CHECK(edits.set_vary == 1);
+    CHECK(strcmp(edits.vary.data, "Accept, origin") == 0);
+
+    /* one that says it all stays */
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(line(&edits, "vary", "Accept, Origin") == CORS_LINE_VARY);
+    CHECK(cors_edits_finish(&edits, buffer, sizeof(buffer)) == CORS_OK);
+    CHECK(edits.set_vary == 0);
+
+    /* the application's own headers are kept where a policy says so */
+    CHECK(decide("keep", &r, &decision) == CORS_OK);
+    fields[0].name = str("access-control-max-age");
+    fields[0].value = str("1");
+    fields[1].name = str("vary");
+    fields[1].value = str("A");
+    fields[2].name = str("access-control-allow-origin");
+    fields[2].value = str("*");
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(cors_edits_all(&edits, fields, 3, actions) == CORS_OK);
+    CHECK(actions[0] == CORS_LINE_KEEP && actions[2] == CORS_LINE_KEEP);
+    CHECK(actions[1] == CORS_LINE_VARY);
+    CHECK(edits.header_count == 0 && edits.removed == 0);
+    CHECK(cors_edits_finish(&edits, buffer, sizeof(buffer)) == CORS_OK);
+    CHECK(strcmp(edits.vary.data, "A, Origin") == 0);
+
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(cors_edits_all(&edits, fields, 2, actions) == CORS_OK);
+    CHECK(actions[0] == CORS_LINE_REMOVE);
+    CHECK(edits.header_count == decision.header_count);
+    CHECK(cors_edits_finish(&edits, buffer, sizeof(buffer)) == CORS_OK);
+    CHECK(strcmp(edits.vary.data, "A, Origin") == 0);
+
+    /* report mode changes nothing */
+    CHECK(decide("report", &r, &decision) == CORS_OK);
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+    CHECK(cors_edits_all(&edits, fields, 3, NULL) == CORS_OK);
+    CHECK(edits.removed == 0 && edits.header_count == 0);
+    CHECK(cors_edits_finish(&edits, NULL, 0) == CORS_OK);
+    CHECK(edits.set_vary == 0);
+
+    CHECK(cors_edits_init(&edits, NULL) == CORS_ERR_ARGUMENT);
+    CHECK(cors_edits_init(NULL, &decision) == CORS_ERR_ARGUMENT);
+    CHECK(cors_edits_all(NULL, fields, 3, NULL) == CORS_ERR_ARGUMENT);
+    CHECK(line(NULL, "vary", "x") == CORS_LINE_KEEP);
+    CHECK(cors_edits_again(NULL) == 0);
+    CHECK(cors_edits_finish(NULL, NULL, 0) == CORS_ERR_ARGUMENT);
+    edits.size = 16;
+    CHECK(cors_edits_init(&edits, &decision) == CORS_ERR_ABI);
+
+    return 0;
+}
+
+
+static int
+edit_many_vary_lines(void)
+{
+    int             i;
+    char            buffer[1024];
+    cors_edits      edits;
+    cors_decision   decision;
+    test_request_t  r;
+
+    test_request(&r, "GET", APP);
+    CHECK(decide("site", &r, &decision) == CORS_OK);
+    edits.size = sizeof(edits);
+    CHECK(cors_edits_init(&edits, &decision) == CORS_OK);
+
+    for (i = 0; i < CORS_VARY_LINES_MAX; i++) {
+        CHECK(line(&edits, "vary", "a") == CORS_LINE_VARY);
+    }
+
+    CHECK(cors_edits_finish(&edits, buffer, sizeof(buffer)) == CORS_OK);
+    CHECK(strcmp(edits.vary.data, "a, Origin") == 0);
+
+    CHECK(line(&edits, "vary", "b") == CORS_LINE_VARY);
+    CHECK(cors_edits_finish(&edits, buffer, sizeof(buffer)) == CORS_OK);
+    CHECK(strcmp(edits.vary.data, "*") == 0);
+
+    return 0;
+}
+
+
+static int
+reason_outcomes(void)
+{
+    uint32_t  kind, reason, outcome, count;
+
+    count = 0;
+
+    for (kind = 0; kind < 10; kind++) {
+        for (reason = 0; reason < 20; reason++) {
+            outcome = cors_reason_outcome(kind, reason);
+
+            if (outcome != CORS_OUTCOME_NEVER) {
+                CHECK(kind <= CORS_KIND_WEBSOCKET);
+                CHECK(strcmp(cors_reason_str(reason), "unknown") != 0);
+                CHECK(outcome <= CORS_OUTCOME_DENY);
+                count++;
+            }
+        }
+    }
+
+    CHECK(count == 2 + 3 * 6 + 5);
+    CHECK(cors_reason_outcome(CORS_KIND_NONE, CORS_REASON_NO_POLICY)
+          == CORS_OUTCOME_NONE);
+    CHECK(cors_reason_outcome(CORS_KIND_ACTUAL, CORS_REASON_METHOD_NOT_ALLOWED)
+          == CORS_OUTCOME_NEVER);
+
+    return 0;
+}
+
+
 static const test_t  tests[] = {
     { "versions", versions },
     { "status words", status_words },
@@ -1911,6 +2272,12 @@ static const test_t  tests[] = {
     { "Vary: arguments", vary_merge_arguments },
     { "owned headers", header_owned },
     { "names of headers", header_names },
+    { "join", join },
+    { "choose", choose },
+    { "build a request", build_request },
+    { "edit a response", edit_response },
+    { "edit many Vary lines", edit_many_vary_lines },
+    { "outcomes of reasons", reason_outcomes },
     { "explain", explain },
     { "random requests", random_requests },
     { "threads", threads },

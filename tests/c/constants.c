@@ -148,3 +148,43 @@ OFFSET(cors_decision, header_count, 48, 44);
 OFFSET(cors_decision, reserved, 52, 48);
 OFFSET(cors_decision, vary_value, 88, 84);
 OFFSET(cors_decision, headers, 104, 92);
+
+VALUE(CORS_CHOICE_POLICY, 0);
+VALUE(CORS_CHOICE_OFF, 1);
+VALUE(CORS_CHOICE_UNKNOWN, 2);
+VALUE(CORS_UNKNOWN_SIZE, 1024);
+
+VALUE(CORS_OUTCOME_NEVER, 0xffffffffu);
+
+VALUE(CORS_REQUEST_LENGTHS, 0x600046d0);
+VALUE(CORS_REQUEST_LINES_MAX, 137);
+VALUE(CORS_RESPONSE_LENGTHS, 0x38480011);
+VALUE(CORS_VARY_LINES_MAX, 32);
+
+VALUE(CORS_LINE_KEEP, 0);
+VALUE(CORS_LINE_REMOVE, 1);
+VALUE(CORS_LINE_VARY, 2);
+
+SIZE(cors_field, 32, 16);
+OFFSET(cors_field, name, 0, 0);
+OFFSET(cors_field, value, 16, 8);
+
+SIZE(cors_request_builder, 2376, 1192);
+OFFSET(cors_request_builder, size, 0, 0);
+OFFSET(cors_request_builder, request, 8, 4);
+OFFSET(cors_request_builder, state, 176, 88);
+OFFSET(cors_request_builder, reserved, 180, 92);
+OFFSET(cors_request_builder, lines, 184, 96);
+
+SIZE(cors_edits, 584, 300);
+OFFSET(cors_edits, size, 0, 0);
+OFFSET(cors_edits, headers, 8, 4);
+OFFSET(cors_edits, header_count, 16, 8);
+OFFSET(cors_edits, removed, 24, 12);
+OFFSET(cors_edits, set_vary, 28, 16);
+OFFSET(cors_edits, vary, 32, 20);
+OFFSET(cors_edits, buffer_size, 48, 28);
+OFFSET(cors_edits, decision, 56, 32);
+OFFSET(cors_edits, pass, 64, 36);
+OFFSET(cors_edits, vary_count, 68, 40);
+OFFSET(cors_edits, vary_lines, 72, 44);
