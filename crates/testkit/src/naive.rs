@@ -4,7 +4,7 @@
 //! not say is the business of the configuration. Entries of `allow_origins` in the form of a
 //! regular expression are not here; [`Policy::parse`] fails on them.
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use toml::{Table, Value};
 
@@ -110,7 +110,25 @@ enum Entry {
     Any,
     Null,
     Exact(String),
-    Pattern { scheme: String, host: Host, port: Port },
+    Pattern {
+        scheme: String,
+        host: Host,
+        port: Port,
+    },
+    /// Any host of an app's own scheme.
+    App(String),
+    Network {
+        scheme: String,
+        network: Network,
+        port: Port,
+    },
+}
+
+/// The addresses that begin with these bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Network {
+    v6: bool,
+    bits: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +146,18 @@ enum Port {
     Exact(Option<String>),
 }
 
+/// What `timing_allow_origin` comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Timing {
+    Off,
+    /// `*` on every response.
+    Any,
+    /// The entries on every response; no header where there are none.
+    List(String),
+    /// The allowed origin, where one is allowed.
+    Allowed,
+}
+
 /// One effective policy.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -138,7 +168,8 @@ pub struct Policy {
     credentials: bool,
     max_age: Option<u64>,
     private_network: bool,
-    timing: bool,
+    timing: Timing,
+    constant: Option<String>,
     forward: bool,
     preflight_status: u16,
     reject: bool,
@@ -176,7 +207,7 @@ impl Policy {
     /// Reads an effective policy. Fails on what it does not understand, which is less than what a
     /// document may not say.
     pub fn parse(table: &Table) -> Result<Policy, String> {
-        const KEYS: [&str; 16] = [
+        const KEYS: [&str; 17] = [
             "allow_origins",
             "allow_methods",
             "allow_headers",
@@ -185,6 +216,7 @@ impl Policy {
             "max_age",
             "allow_private_network",
             "timing_allow_origin",
+            "constant_origin",
             "preflight",
             "preflight_status",
             "disallowed",
@@ -214,15 +246,25 @@ impl Policy {
                 .filter(|n| (200..=299).contains(n))
                 .ok_or("preflight_status is not in 200-299")?,
         };
+        let credentials = flag(table, "allow_credentials")?;
+        let timing = timing(table, &origins, credentials)?;
+        let constant = match (flag(table, "constant_origin")?, &origins[..]) {
+            (false, _) => None,
+            (true, [Entry::Exact(origin)]) => Some(origin.clone()),
+            (true, _) => {
+                return Err("constant_origin needs one exact entry".to_owned());
+            }
+        };
         Ok(Policy {
             origins,
             methods: strings(table, "allow_methods")?,
             headers: strings(table, "allow_headers")?,
             expose: strings(table, "expose_headers")?,
-            credentials: flag(table, "allow_credentials")?,
+            credentials,
             max_age: table.get("max_age").map(seconds).transpose()?,
             private_network: flag(table, "allow_private_network")?,
-            timing: flag(table, "timing_allow_origin")?,
+            timing,
+            constant,
             forward: choice(table, "preflight", "answer", "forward")?,
             preflight_status,
             reject: choice(table, "disallowed", "pass", "reject")?,
@@ -241,9 +283,14 @@ impl Policy {
         self.any_origin() && !self.credentials
     }
 
-    fn removes(&self) -> Vec<&'static str> {
+    fn removes(&self, kind: &str) -> Vec<&'static str> {
         let mut names = OWNED.to_vec();
-        if self.timing {
+        let timing = match self.timing {
+            Timing::Off => false,
+            Timing::Any | Timing::List(_) => true,
+            Timing::Allowed => kind != "none",
+        };
+        if timing {
             names.push(OWNED_TIMING);
         }
         names
@@ -307,7 +354,41 @@ fn seconds(value: &Value) -> Result<u64, String> {
     number.checked_mul(unit).ok_or_else(wrong)
 }
 
+fn timing(
+    table: &Table,
+    origins: &[Entry],
+    credentials: bool,
+) -> Result<Timing, String> {
+    const KEY: &str = "timing_allow_origin";
+    if table.get(KEY).and_then(Value::as_str) == Some("*") {
+        return Ok(Timing::Any);
+    }
+    if !flag(table, KEY)? {
+        return Ok(Timing::Off);
+    }
+    if origins.contains(&Entry::Any) && !credentials {
+        return Ok(Timing::Any);
+    }
+    let mut exact = Vec::new();
+    for entry in origins {
+        match entry {
+            Entry::Exact(origin) => exact.push(origin.clone()),
+            _ => return Ok(Timing::Allowed),
+        }
+    }
+    let list = once(exact.into_iter()).join(", ");
+    if list.len() > 1024 {
+        return Ok(Timing::Allowed);
+    }
+    Ok(Timing::List(list))
+}
+
 fn entry(value: &Value) -> Result<Entry, String> {
+    if let Some(table) = value.as_table()
+        && table.contains_key("network")
+    {
+        return network_entry(table);
+    }
     let Some(text) = value.as_str() else {
         return Err("regular expressions are not here".to_owned());
     };
@@ -322,6 +403,13 @@ fn entry(value: &Value) -> Result<Entry, String> {
         return Ok(Entry::Exact(text.to_owned()));
     }
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
+    if rest == "*" {
+        split_origin(format!("{scheme}://a").as_bytes()).ok_or_else(wrong)?;
+        if ["http", "https", "ws", "wss", "file"].contains(&scheme) {
+            return Err(wrong());
+        }
+        return Ok(Entry::App(scheme.to_owned()));
+    }
     let (host, port) = if let Some(host) = rest.strip_suffix(":*") {
         (host, Port::Any)
     } else if rest.starts_with('[') {
@@ -346,17 +434,72 @@ fn entry(value: &Value) -> Result<Entry, String> {
         Host::Exact(host.to_owned())
     };
     // The entry with its asterisks filled in is an origin, or the entry was none.
-    let filled = match &host {
-        Host::Exact(host) => host.clone(),
-        Host::Below(rest) => format!("a{rest}"),
-        Host::Label(before, behind, rest) => format!("{before}a{behind}{rest}"),
+    let (filled, labels) = match &host {
+        Host::Exact(host) => (host.clone(), false),
+        Host::Below(rest) => (format!("a{rest}"), true),
+        Host::Label(before, behind, rest) => {
+            (format!("{before}a{behind}{rest}"), true)
+        }
     };
+    if labels && !good_labels(&filled) {
+        return Err(wrong());
+    }
     let filled = match &port {
         Port::Any | Port::Exact(None) => format!("{scheme}://{filled}"),
         Port::Exact(Some(port)) => format!("{scheme}://{filled}:{port}"),
     };
     split_origin(filled.as_bytes()).ok_or_else(wrong)?;
     Ok(Entry::Pattern { scheme: scheme.to_owned(), host, port })
+}
+
+fn network_entry(table: &Table) -> Result<Entry, String> {
+    let wrong = || format!("{table:?} is not a network");
+    for key in table.keys() {
+        if !["network", "scheme", "port"].contains(&key.as_str()) {
+            return Err(wrong());
+        }
+    }
+    let text = |key: &str| table.get(key).and_then(Value::as_str);
+    let scheme = match text("scheme") {
+        Some(scheme @ ("http" | "https")) => scheme.to_owned(),
+        _ => return Err(wrong()),
+    };
+    let port = match table.get("port") {
+        None => Port::Exact(None),
+        Some(Value::String(text)) if text == "*" => Port::Any,
+        Some(Value::Integer(number @ 1..=65535)) => {
+            let port = number.to_string();
+            // An origin never has it written.
+            if default_port(&scheme) == Some(&port) {
+                return Err(wrong());
+            }
+            Port::Exact(Some(port))
+        }
+        Some(_) => return Err(wrong()),
+    };
+    let (address, length) =
+        text("network").and_then(|n| n.split_once('/')).ok_or_else(wrong)?;
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let all = address_bits(address);
+    let count: usize = length.parse().map_err(|_| wrong())?;
+    if count.to_string() != length || count > all.len() {
+        return Err(wrong());
+    }
+    let (bits, rest) = all.split_at(count);
+    if rest.contains('1') {
+        return Err(wrong());
+    }
+    let network = Network { v6: address.is_ipv6(), bits: bits.to_owned() };
+    Ok(Entry::Network { scheme, network, port })
+}
+
+/// The bits of an address, written out.
+fn address_bits(address: IpAddr) -> String {
+    let bytes = match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    bytes.iter().map(|byte| format!("{byte:08b}")).collect()
 }
 
 /// Scheme, host and port of an origin that is none of the malformed ones. `null` has no parts, and
@@ -421,6 +564,9 @@ fn default_port(scheme: &str) -> Option<&'static str> {
 }
 
 fn good_host(scheme: &str, host: &str) -> bool {
+    if scheme != "http" && scheme != "https" {
+        return !host.is_empty() && host.chars().all(|c| c == '.' || good(c));
+    }
     if let Some(address) = host.strip_prefix('[') {
         let Some(address) = address.strip_suffix(']') else {
             return false;
@@ -430,24 +576,29 @@ fn good_host(scheme: &str, host: &str) -> bool {
             Err(_) => false,
         };
     }
+    if !good_labels(host) {
+        return false;
+    }
     let without_dot = host.strip_suffix('.').unwrap_or(host);
-    let labels: Vec<&str> = without_dot.split('.').collect();
-    for label in &labels {
-        if label.is_empty() || label.len() > 63 {
-            return false;
-        }
-        if !label
-            .chars()
-            .all(|c| matches!(c, 'a'..='z' | '0'..='9' | '-' | '_'))
-        {
-            return false;
-        }
+    match without_dot.split('.').next_back() {
+        Some(last) if is_number(last) => good_ipv4(host),
+        _ => true,
     }
-    let last = labels[labels.len() - 1];
-    if (scheme == "http" || scheme == "https") && is_number(last) {
-        return good_ipv4(host);
-    }
-    true
+}
+
+/// Whether a character may be in a label.
+fn good(c: char) -> bool {
+    matches!(c, 'a'..='z' | '0'..='9' | '-' | '_')
+}
+
+/// Whether a host consists of labels, with at most one dot at its end.
+fn good_labels(host: &str) -> bool {
+    let without_dot = host.strip_suffix('.').unwrap_or(host);
+    without_dot.split('.').all(good_label)
+}
+
+fn good_label(label: &str) -> bool {
+    (1..=63).contains(&label.len()) && label.chars().all(good)
 }
 
 /// Whether a URL parser would take a last label for a number, and so the whole host for IPv4.
@@ -515,15 +666,49 @@ impl Entry {
                 host: wanted_host,
                 port: wanted_port,
             } => {
-                let port_fits = match wanted_port {
-                    Port::Any => true,
-                    Port::Exact(wanted) => *wanted == port,
-                };
                 *wanted_scheme == scheme
                     && wanted_host.covers(&host)
-                    && port_fits
+                    && wanted_port.covers(&port)
+            }
+            Entry::App(wanted_scheme) => {
+                *wanted_scheme == scheme && port.is_none()
+            }
+            Entry::Network {
+                scheme: wanted_scheme,
+                network,
+                port: wanted_port,
+            } => {
+                *wanted_scheme == scheme
+                    && network.covers(&host)
+                    && wanted_port.covers(&port)
             }
         }
+    }
+}
+
+impl Port {
+    fn covers(&self, port: &Option<String>) -> bool {
+        match self {
+            Port::Any => true,
+            Port::Exact(wanted) => wanted == port,
+        }
+    }
+}
+
+impl Network {
+    fn covers(&self, host: &str) -> bool {
+        let address = if self.v6 {
+            let inside =
+                host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            inside
+                .and_then(|text| text.parse::<Ipv6Addr>().ok())
+                .map(IpAddr::V6)
+        } else {
+            host.parse::<Ipv4Addr>().ok().map(IpAddr::V4)
+        };
+        address.is_some_and(|address| {
+            address_bits(address).starts_with(&self.bits)
+        })
     }
 }
 
@@ -532,8 +717,8 @@ impl Host {
         match self {
             Host::Exact(wanted) => wanted == host,
             Host::Below(rest) => match host.strip_suffix(rest.as_str()) {
-                // An address in brackets has no labels.
-                Some(front) => !front.is_empty() && !front.starts_with('['),
+                // Neither an address in brackets nor an opaque host consists of labels.
+                Some(front) => front.split('.').all(good_label),
                 None => false,
             },
             Host::Label(before, behind, rest) => {
@@ -545,7 +730,7 @@ impl Host {
                     && label.len() > before.len() + behind.len()
                     && label.starts_with(before.as_str())
                     && label.ends_with(behind.as_str())
-                    && !label.starts_with('[')
+                    && good_label(label)
             }
         }
     }
@@ -583,18 +768,19 @@ fn kind(request: &Request) -> &'static str {
 }
 
 fn asks_for_websocket(request: &Request) -> bool {
-    let mut lines = request.upgrade.clone();
-    lines.extend(request.protocol.clone());
-    for line in lines {
-        for member in line.split(|byte| *byte == b',') {
+    let names = |line: &[u8], wanted: &[&str]| {
+        line.split(|byte| *byte == b',').any(|member| {
             let name = trim(member).split(|byte| *byte == b'/').next();
-            if name.is_some_and(|name| name.eq_ignore_ascii_case(b"websocket"))
-            {
-                return true;
-            }
-        }
-    }
-    false
+            let name = name.unwrap_or_default().to_ascii_lowercase();
+            wanted.iter().any(|wanted| wanted.as_bytes() == name)
+        })
+    };
+    let protocols = ["websocket", "webtransport", "webtransport-h3"];
+    request.upgrade.iter().any(|line| names(line, &["websocket"]))
+        || request
+            .protocol
+            .as_ref()
+            .is_some_and(|protocol| names(protocol, &protocols))
 }
 
 /// What became of the origin.
@@ -634,7 +820,10 @@ fn judge_origin(policy: &Policy, request: &Request) -> Origin {
 
 fn same_origin(policy: &Policy, request: &Request, origin: &[u8]) -> bool {
     if !policy.self_origins.is_empty() {
-        return policy.self_origins.iter().any(|o| o.as_bytes() == origin);
+        return policy.self_origins.iter().any(|own| {
+            own.as_bytes() == origin
+                || (origin == b"null" && sent_to(request, own))
+        });
     }
     // Of the fields that a request has once, empty is as good as absent: a slice cannot tell.
     if let Some(site) = &request.sec_fetch_site
@@ -659,6 +848,24 @@ fn same_origin(policy: &Policy, request: &Request, origin: &[u8]) -> bool {
         host.truncate(host.len() - default.len());
     }
     origin == [scheme.as_slice(), b"://", host.as_slice()].concat()
+}
+
+/// Whether a browser says that the request is of the same origin, and it was sent to the host and
+/// port of `own`. By which scheme does not matter: TLS may end in front of the server.
+fn sent_to(request: &Request, own: &str) -> bool {
+    let (Some(site), Some(host), Some((scheme, authority))) =
+        (&request.sec_fetch_site, &request.host, own.split_once("://"))
+    else {
+        return false;
+    };
+    let mut host = host.to_ascii_lowercase();
+    if let Some(port) = default_port(scheme) {
+        let written = format!(":{port}");
+        if host.ends_with(written.as_bytes()) {
+            host.truncate(host.len() - written.len());
+        }
+    }
+    site == b"same-origin" && host == authority.as_bytes()
 }
 
 /// The decision of a policy, or of none, on a request.
@@ -686,17 +893,13 @@ pub fn decide(policy: Option<&Policy>, request: &Request) -> Answer {
         enforced: true,
         headers: Vec::new(),
         vary: Vec::new(),
-        remove: policy.removes(),
+        remove: policy.removes(kind),
     };
-    if !policy.any_origin_without_credentials() {
+    if !policy.any_origin_without_credentials() && policy.constant.is_none() {
         answer.vary.push("Origin");
     }
-    if kind == "none" {
-        if policy.any_origin_without_credentials() {
-            set(&mut answer, "Access-Control-Allow-Origin", b"*");
-            response_headers(policy, b"*", &mut answer);
-        }
-    } else {
+    let mut allowed = None;
+    if kind != "none" {
         match judge_origin(policy, request) {
             Origin::Same => {
                 answer.reason = "same_origin";
@@ -716,25 +919,51 @@ pub fn decide(policy: Option<&Policy>, request: &Request) -> Answer {
                     _ => None,
                 };
             }
-            Origin::Allowed(acao, rule) => {
+            Origin::Allowed(value, rule) => {
                 answer.outcome = "allow";
                 answer.reason = "allowed";
                 answer.rule = Some(rule);
-                set(&mut answer, "Access-Control-Allow-Origin", &acao);
-                if policy.credentials {
-                    set(
-                        &mut answer,
-                        "Access-Control-Allow-Credentials",
-                        b"true",
-                    );
-                }
-                if kind == "preflight" {
-                    preflight(policy, request, &mut answer);
-                } else {
-                    response_headers(policy, &acao, &mut answer);
-                }
+                allowed = Some(value);
             }
         }
+    }
+    // Two policies name the same origin on every response: these look at nothing in the request.
+    let acao = if policy.any_origin_without_credentials() {
+        Some(b"*".to_vec())
+    } else if let Some(constant) = &policy.constant {
+        Some(constant.clone().into_bytes())
+    } else {
+        allowed.clone()
+    };
+    if let Some(acao) = &acao {
+        set(&mut answer, "Access-Control-Allow-Origin", acao);
+        if policy.credentials {
+            set(&mut answer, "Access-Control-Allow-Credentials", b"true");
+        }
+    }
+    if kind != "preflight" {
+        let expose =
+            once(policy.expose.iter().map(|name| name.to_ascii_lowercase()))
+                .join(", ");
+        if acao.is_some() && !expose.is_empty() {
+            set(
+                &mut answer,
+                "Access-Control-Expose-Headers",
+                expose.as_bytes(),
+            );
+        }
+        let timing = match &policy.timing {
+            Timing::Off => None,
+            Timing::Any => Some(b"*".to_vec()),
+            Timing::List(list) if list.is_empty() => None,
+            Timing::List(list) => Some(list.clone().into_bytes()),
+            Timing::Allowed => allowed,
+        };
+        if let Some(timing) = timing {
+            set(&mut answer, "Timing-Allow-Origin", &timing);
+        }
+    } else if allowed.is_some() {
+        preflight(policy, request, &mut answer);
     }
     if policy.report {
         answer.enforced = false;
@@ -748,22 +977,6 @@ pub fn decide(policy: Option<&Policy>, request: &Request) -> Answer {
 
 fn set(answer: &mut Answer, name: &str, value: &[u8]) {
     answer.headers.push((name.to_owned(), value.to_vec()));
-}
-
-/// What a response carries beside ACAO and ACAC, when it is not one to a preflight.
-fn response_headers(policy: &Policy, acao: &[u8], answer: &mut Answer) {
-    let expose =
-        once(policy.expose.iter().map(|name| name.to_ascii_lowercase()));
-    if !expose.is_empty() {
-        set(
-            answer,
-            "Access-Control-Expose-Headers",
-            expose.join(", ").as_bytes(),
-        );
-    }
-    if policy.timing {
-        set(answer, "Timing-Allow-Origin", acao);
-    }
 }
 
 fn once(names: impl Iterator<Item = String>) -> Vec<String> {
@@ -959,6 +1172,11 @@ mod tests {
             "capacitor://localhost",
             "app://1.2.3",
             "app://x:80",
+            "app://.",
+            "app://..:65535",
+            "app://.a..b.",
+            "app://-_-",
+            "http+x://.",
             "a+b.c-9://x",
             "http://a:443",
             "https://a:80",
@@ -1000,6 +1218,14 @@ mod tests {
             "https://[1:0:2:3:4:5:6::]",
             "https://[1::2:0:0:3]:443",
             "https://[fe80::1%25eth0]",
+            "app://",
+            "app://:1",
+            "app://[::1]",
+            "app://a/",
+            "app://A",
+            "app://a:0",
+            "app://a:65536",
+            "app://u@a",
         ] {
             assert!(split_origin(bad.as_bytes()).is_none(), "{bad}");
         }
@@ -1009,6 +1235,103 @@ mod tests {
         assert!(split_origin(host(95, 63).as_bytes()).is_some());
         assert!(split_origin(host(96, 63).as_bytes()).is_none());
         assert!(split_origin(host(95, 64).as_bytes()).is_none());
+        let opaque = |length: usize| format!("app://{}", "a".repeat(length));
+        assert!(split_origin(opaque(253).as_bytes()).is_some());
+        assert!(split_origin(opaque(254).as_bytes()).is_none());
+    }
+
+    fn parse(text: &str) -> Result<Policy, String> {
+        Policy::parse(&toml::from_str(text).unwrap())
+    }
+
+    #[test]
+    fn entries() {
+        for good in [
+            "'*'",
+            "'null'",
+            "'app://.'",
+            "'app://*'",
+            "'app+x-1.y://*'",
+            "'app://*.example.com'",
+            "'app://pr-*.example.com.'",
+            "'app://pr-*'",
+            "'app://host:*'",
+            "'https://*.example.com.:*'",
+            "{ network = '0.0.0.0/0', scheme = 'http' }",
+            "{ network = '10.0.0.1/32', scheme = 'https', port = 8443 }",
+            "{ network = '::/0', scheme = 'https', port = 80 }",
+            "{ network = 'fd00::/8', scheme = 'http', port = '*' }",
+            "{ network = '::1/128', scheme = 'http', port = 65535 }",
+        ] {
+            let read = parse(&format!("allow_origins = [{good}]"));
+            assert!(read.is_ok(), "{good}: {read:?}");
+        }
+        for bad in [
+            "'http://*'",
+            "'https://*'",
+            "'https://*:*'",
+            "'ws://*'",
+            "'wss://*'",
+            "'file://*'",
+            "'App://*'",
+            "'*://*'",
+            "'://*'",
+            "'app://*:*'",
+            "'app://*:80'",
+            "'app://**'",
+            "'app://*/'",
+            "'app://*..a'",
+            "'app://*.a..b'",
+            "'app://a.*.b'",
+            "'app://pr-*..b'",
+            "'https://*.1.2.3.4'",
+            "'https://1.2.3.*'",
+            "{ network = '10.0.0.0/8' }",
+            "{ network = '10.0.0.0', scheme = 'http' }",
+            "{ network = '10.0.0.0/', scheme = 'http' }",
+            "{ network = '10.0.0.0/+8', scheme = 'http' }",
+            "{ network = '10.0.0.0/08', scheme = 'http' }",
+            "{ network = '10.0.0.0/33', scheme = 'http' }",
+            "{ network = '10.0.0.1/8', scheme = 'http' }",
+            "{ network = '10.0.0.0/7', scheme = 'ftp' }",
+            "{ network = '10.0.0/8', scheme = 'http' }",
+            "{ network = '10.0.0.0/255.0.0.0', scheme = 'http' }",
+            "{ network = '::/129', scheme = 'http' }",
+            "{ network = '::1/127', scheme = 'http' }",
+            "{ network = '[::]/0', scheme = 'http' }",
+            "{ network = 'fe80::%1/10', scheme = 'http' }",
+            "{ network = '::/0', scheme = 'http', port = 0 }",
+            "{ network = '::/0', scheme = 'http', port = 65536 }",
+            "{ network = '::/0', scheme = 'http', port = 80 }",
+            "{ network = '::/0', scheme = 'http', port = '80' }",
+            "{ network = '::/0', scheme = 'http', port = true }",
+            "{ network = '::/0', scheme = 'http', ports = 1 }",
+            "{ network = 1, scheme = 'http' }",
+        ] {
+            let read = parse(&format!("allow_origins = [{bad}]"));
+            assert!(read.is_err(), "{bad}: {read:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_origin_is_one_exact_entry() {
+        for (entries, good) in [
+            ("'https://a'", true),
+            ("'app://.'", true),
+            ("", false),
+            ("'*'", false),
+            ("'null'", false),
+            ("'https://*.a'", false),
+            ("'https://a:*'", false),
+            ("'app://*'", false),
+            ("'https://a', 'https://b'", false),
+            ("'https://a', 'https://a'", false),
+            ("{ network = '10.0.0.0/8', scheme = 'http' }", false),
+        ] {
+            let text =
+                format!("allow_origins = [{entries}]\nconstant_origin = true");
+            assert_eq!(parse(&text).is_ok(), good, "{entries}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use libcors_testkit::naive::{self, Answer};
+use libcors_testkit::naive::{self, Answer, OWNED_TIMING};
 use libcors_testkit::suite::{Case, File, SUITE};
 use libcors_testkit::{check, suite};
 
@@ -68,14 +68,19 @@ fn an_answer_lets_through_what_it_allows() {
 #[test]
 fn what_holds_for_every_answer() {
     let mut problems = Vec::new();
-    for (_, case) in SUITE.cases() {
+    for (file, case) in SUITE.cases() {
         let answer = &case.answer;
+        let policy = case.policy.as_ref().map(|name| &file.policies[name]);
+        let constant = policy.is_some_and(|policy| {
+            policy.get("constant_origin") == Some(&true.into())
+        });
         let values = |name: &str| -> Vec<&[u8]> {
             let lines = answer.headers.iter().filter(|(n, _)| n == name);
             lines.map(|(_, value)| value.as_slice()).collect()
         };
         let acao = values("Access-Control-Allow-Origin");
         let any = acao == [b"*"];
+        let timing = !values("Timing-Allow-Origin").is_empty();
         let credentials =
             !values("Access-Control-Allow-Credentials").is_empty();
         let once = answer
@@ -91,12 +96,30 @@ fn what_holds_for_every_answer() {
             (clean, "a value holds control bytes"),
             (!(any && credentials), "an asterisk with credentials"),
             (
-                any || !answer.enforced || answer.vary.contains(&"Origin"),
+                any || constant
+                    || !answer.enforced
+                    || answer.vary.contains(&"Origin"),
                 "no Vary: Origin",
             ),
-            (!any || !answer.vary.contains(&"Origin"), "a needless Vary"),
+            (
+                !(any || constant) || !answer.vary.contains(&"Origin"),
+                "a needless Vary",
+            ),
+            (
+                !constant || !answer.enforced || acao.len() == 1,
+                "no ACAO that is always the same",
+            ),
+            (
+                !timing || answer.kind != "preflight",
+                "TAO on an answer to a preflight",
+            ),
+            (
+                !timing || answer.remove.contains(&OWNED_TIMING),
+                "TAO beside the application's own",
+            ),
             (
                 answer.outcome == "allow"
+                    || constant
                     || answer.kind != "actual"
                     || acao.is_empty(),
                 "ACAO on a denied request",
