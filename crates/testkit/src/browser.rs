@@ -1,5 +1,5 @@
-//! What a browser makes of an answer: the CORS check, the CORS-preflight fetch and the filter of
-//! response headers, after the Fetch standard.
+//! What a browser makes of an answer: the CORS check, the CORS-preflight fetch, the TAO check and
+//! the filter of response headers, after the Fetch standard.
 //!
 //! It sees responses as they stand on the wire and knows no policy. Where a test says "the page
 //! gets through", this is the judge.
@@ -131,6 +131,31 @@ impl Response {
     fn get(&self, name: &str) -> Option<Vec<u8>> {
         let lines = self.lines(name);
         (!lines.is_empty()).then(|| lines.join(b", ".as_slice()))
+    }
+
+    /// The standard's "get, decode, and split": the values of a list whose quoted parts may hold
+    /// commas.
+    fn values(&self, name: &str) -> Vec<Vec<u8>> {
+        let Some(whole) = self.get(name) else {
+            return Vec::new();
+        };
+        let mut values = vec![Vec::new()];
+        let mut quoted = false;
+        let mut escaped = false;
+        for byte in whole {
+            if byte == b',' && !quoted {
+                values.push(Vec::new());
+                continue;
+            }
+            if byte == b'"' && !escaped {
+                quoted = !quoted;
+            }
+            escaped = quoted && byte == b'\\' && !escaped;
+            if let Some(value) = values.last_mut() {
+                value.push(byte);
+            }
+        }
+        values.iter().map(|value| strip(value, b" \t").to_vec()).collect()
     }
 
     /// The standard's "extract header list values", for a list of tokens. No line is `Ok(None)`.
@@ -288,6 +313,13 @@ pub fn preflight_check(
         }
     }
     Ok(())
+}
+
+/// The TAO check: whether a page of another origin is told how long the response took and how
+/// large it was. Made on every response, those of images and scripts too.
+pub fn timing_check(origin: &[u8], response: &Response) -> bool {
+    let values = response.values("timing-allow-origin");
+    values.iter().any(|value| value == b"*" || value == origin)
 }
 
 /// The names of a response's headers that a page can read, in lower case, sorted, each once.

@@ -3,14 +3,14 @@
 
 use libcors_testkit::browser::{
     Blocked, Credentials, Dialect, Fetch, Response, Rules, Script,
-    ScriptHeader, cors_check, exposed_headers, preflight_check,
+    ScriptHeader, cors_check, exposed_headers, preflight_check, timing_check,
 };
 
 use Credentials::{Include, Omit};
 
 const PAGE: &str = "http://app.example.com:8080";
 
-/// Header lines, `O`, `C`, `M`, `H` and `E` for the names that matter.
+/// Header lines, `O`, `C`, `M`, `H`, `E` and `T` for the names that matter.
 fn response(status: u16, lines: &[&str]) -> Response {
     let headers: Vec<(&str, String)> = lines
         .iter()
@@ -23,6 +23,7 @@ fn response(status: u16, lines: &[&str]) -> Response {
                 "M" => "Access-Control-Allow-Methods",
                 "H" => "Access-Control-Allow-Headers",
                 "E" => "Access-Control-Expose-Headers",
+                "T" => "Timing-Allow-Origin",
                 other => other,
             };
             (name, value.replace("PAGE", PAGE))
@@ -387,6 +388,36 @@ fn what_a_page_can_read() {
         lines.extend(*expose);
         let found = exposed_headers(&response(200, &lines), *credentials);
         assert_eq!(found, *names, "{expose:?}");
+    }
+}
+
+#[test]
+fn whose_timings_a_page_sees() {
+    let rows: &[(&str, &[&str], bool)] = &[
+        (PAGE, &[], false),
+        (PAGE, &["T:"], false),
+        (PAGE, &["T:*"], true),
+        (PAGE, &["T:PAGE"], true),
+        (PAGE, &["T:https://a.example, PAGE"], true),
+        (PAGE, &["T:https://a.example,PAGE\t, https://b.example"], true),
+        (PAGE, &["T:https://a.example", "T:PAGE"], true),
+        (PAGE, &["T:https://a.example, *"], true),
+        (PAGE, &["T:https://a.example PAGE"], false),
+        (PAGE, &["T:PAGE/"], false),
+        (PAGE, &["T:PAGE0"], false),
+        (PAGE, &["T:HTTP://app.example.com:8080"], false),
+        (PAGE, &["T:\"a, PAGE, b\""], false),
+        (PAGE, &["T:\"a\\\", PAGE, b\""], false),
+        (PAGE, &["T:\"a\", PAGE"], true),
+        (PAGE, &["T:null"], false),
+        (PAGE, &["O:PAGE"], false),
+        ("null", &["T:null"], true),
+        ("null", &["T:*"], true),
+        ("null", &["T:NULL"], false),
+    ];
+    for (origin, lines, verdict) in rows {
+        let found = timing_check(origin.as_bytes(), &response(200, lines));
+        assert_eq!(found, *verdict, "{origin} {lines:?}");
     }
 }
 
