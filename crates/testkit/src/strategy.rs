@@ -3,15 +3,17 @@
 //! Every policy here is one that a document may hold: whatever needs a danger flag has it. Danger
 //! flags that nothing uses, duplicates and the like are there too; they are warnings.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use toml::{Table, Value};
 
 use crate::browser::{Credentials, Script, ScriptHeader};
-use crate::naive::Request;
+use crate::naive::{Request, serialize_ipv6};
 
-/// Entries of `allow_origins` other than the asterisk that stands alone.
-pub const ENTRIES: [&str; 22] = [
+/// Entries of `allow_origins` that name one origin.
+pub const EXACT: [&str; 13] = [
     "https://example.com",
     "https://app.example.com",
     "https://www.app.example.com",
@@ -23,6 +25,13 @@ pub const ENTRIES: [&str; 22] = [
     "http://127.0.0.1:8080",
     "https://[2001:db8::1]",
     "capacitor://localhost",
+    "app://.",
+    "app://localhost:80",
+];
+
+/// Entries of `allow_origins` other than those of [`EXACT`] and [`NETWORKS`], and the asterisk
+/// alone.
+pub const PATTERNS: [&str; 16] = [
     "https://*.example.com",
     "https://*.app.example.com",
     "https://*.example.com:8443",
@@ -33,11 +42,32 @@ pub const ENTRIES: [&str; 22] = [
     "https://pr-*.app.example.com:*",
     "http://localhost:*",
     "http://*.example.com",
+    "app://*",
+    "app://*.example.com",
+    "app://a*.example.com",
+    "app://localhost:*",
+    "app+x://*",
     "null",
 ];
 
+/// Entries of `allow_origins` that are networks: the network, the scheme, and the port, which is
+/// empty where it is left out.
+pub const NETWORKS: [(&str, &str, &str); 11] = [
+    ("192.168.0.0/16", "http", "*"),
+    ("192.168.1.0/24", "https", ""),
+    ("10.0.0.0/8", "http", ""),
+    ("127.0.0.1/32", "http", "8080"),
+    ("172.16.0.0/12", "https", "8443"),
+    ("0.0.0.0/0", "http", "*"),
+    ("fd00::/8", "http", "*"),
+    ("fe80::/10", "http", ""),
+    ("2001:db8::/127", "https", "*"),
+    ("::ffff:0:0/96", "http", "8080"),
+    ("::/0", "https", ""),
+];
+
 /// Valid origins: some that entries cover, some that they nearly cover.
-pub const ORIGINS: [&str; 26] = [
+pub const ORIGINS: [&str; 45] = [
     "https://example.com",
     "https://app.example.com",
     "https://ap.example.com",
@@ -63,6 +93,25 @@ pub const ORIGINS: [&str; 26] = [
     "https://[2001:db8::1]",
     "capacitor://localhost",
     "moz-extension://0b2f5d7e",
+    "http://192.168.1.255",
+    "http://192.169.0.0",
+    "https://192.168.1.7",
+    "http://[::ffff:c0a8:101]",
+    "https://[fd00::1]:8443",
+    "app://.",
+    "app://..",
+    "app://x.",
+    "app://-._",
+    "app://localhost",
+    "app://localhost:80",
+    "app://localhost:8080",
+    "app://a.example.com",
+    "app://.example.com",
+    "app://a..example.com",
+    "app://aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example.com",
+    "app+x://a",
+    "app+x://a:1",
+    "apps://a",
     "null",
 ];
 
@@ -78,15 +127,30 @@ pub const HEADERS: [&str; 7] = [
     "x-foo",
     "X-Bar",
     "x",
-    "x!#$%&'*+.^_`|~",
+    "x!#$%&'+.^_`|~",
 ];
 
 const EXPOSED: [&str; 5] = ["ETag", "X-Total", "x-total", "Link", "Location"];
 
-const SELF_ORIGINS: [&str; 3] = [
+const SELF_ORIGINS: [&str; 4] = [
     "https://api.example.com",
     "https://app.example.com:1",
     "http://localhost",
+    "app://localhost",
+];
+
+/// Hosts that requests are sent to, near [`SELF_ORIGINS`].
+const OWN_HOSTS: [&str; 10] = [
+    "api.example.com",
+    "API.example.com:443",
+    "api.example.com:80",
+    "app.example.com:1",
+    "app.example.com",
+    "localhost",
+    "localhost:80",
+    "localhost:443",
+    "example.org",
+    "",
 ];
 
 fn names(list: &[&str]) -> Value {
@@ -112,12 +176,61 @@ fn word(words: &'static [&'static str]) -> impl Strategy<Value = Value> {
     select(words).prop_map(Value::from)
 }
 
+/// An entry that is a network, as a document writes it.
+fn network(of: (&str, &str, &str)) -> Value {
+    let (network, scheme, port) = of;
+    let mut table = Table::new();
+    table.insert("network".to_owned(), Value::from(network));
+    table.insert("scheme".to_owned(), Value::from(scheme));
+    let port = match port.parse::<i64>() {
+        Ok(number) => Some(Value::from(number)),
+        Err(_) if port.is_empty() => None,
+        Err(_) => Some(Value::from(port)),
+    };
+    if let Some(port) = port {
+        table.insert("port".to_owned(), port);
+    }
+    Value::Table(table)
+}
+
+/// Exact entries that, joined, are about as long as a list in `Timing-Allow-Origin` may be.
+fn long_list() -> impl Strategy<Value = Value> {
+    let entry = |length: usize, filler: char| {
+        let host = (0..length - "https://".len())
+            .map(|index| if index % 50 == 25 { '.' } else { filler });
+        format!("https://{}", host.collect::<String>())
+    };
+    (1020..1030usize, any::<bool>()).prop_map(move |(total, twice)| {
+        let mut list: Vec<String> =
+            "abcd".chars().map(|filler| entry(203, filler)).collect();
+        list.push(entry(total - 4 * (203 + ", ".len()), 'e'));
+        if twice {
+            list.push(list[0].clone());
+        }
+        Value::Array(list.into_iter().map(Value::from).collect())
+    })
+}
+
+/// `allow_origins`.
+fn origins() -> impl Strategy<Value = Value> {
+    let plain = EXACT.iter().chain(&PATTERNS).map(|text| Value::from(*text));
+    let networks: Vec<Value> = NETWORKS.into_iter().map(network).collect();
+    let entry = prop_oneof![
+        3 => select(plain.collect::<Vec<_>>()),
+        1 => select(networks),
+    ];
+    prop_oneof![
+        4 => Just(names(&["*"])),
+        16 => prop::collection::vec(entry, 0..6).prop_map(Value::Array),
+        4 => select(&EXACT[..]).prop_map(|one| names(&[one])),
+        3 => list(&EXACT, 4),
+        1 => long_list(),
+    ]
+}
+
 /// An effective policy, as [`crate::naive::Policy::parse`] takes it.
 pub fn policy() -> impl Strategy<Value = Table> {
-    let origins = prop_oneof![
-        1 => Just(names(&["*"])),
-        6 => prop::collection::vec(select(&ENTRIES[..]), 0..6).prop_map(|l| names(&l)),
-    ];
+    let timing = prop_oneof![2 => any::<bool>().prop_map(Value::from), 1 => word(&["*"])];
     let methods = prop_oneof![2 => Just(names(&["*"])), 5 => list(&METHODS, 4)];
     let headers = prop_oneof![
         2 => Just(names(&["*"])),
@@ -136,7 +249,8 @@ pub fn policy() -> impl Strategy<Value = Table> {
         maybe("allow_credentials", any::<bool>().prop_map(Value::from)),
         maybe("max_age", max_age),
         maybe("allow_private_network", any::<bool>().prop_map(Value::from)),
-        maybe("timing_allow_origin", any::<bool>().prop_map(Value::from)),
+        maybe("timing_allow_origin", timing),
+        maybe("constant_origin", any::<bool>().prop_map(Value::from)),
     );
     let modes = (
         maybe("preflight", word(&["answer", "forward"])),
@@ -150,13 +264,13 @@ pub fn policy() -> impl Strategy<Value = Table> {
             1 => word(&["enforce", "report"]).prop_map(|v| Some(("mode", v))),
         ],
     );
-    (origins, flags, modes, any::<bool>()).prop_map(
+    (origins(), flags, modes, any::<bool>()).prop_map(
         |(origins, f, m, null_origin)| {
             let mut table = Table::new();
             table.insert("allow_origins".to_owned(), origins);
             let keys = [
-                f.0, f.1, f.2, f.3, f.4, f.5, f.6, m.0, m.1, m.2, m.3, m.4,
-                m.5, m.6,
+                f.0, f.1, f.2, f.3, f.4, f.5, f.6, f.7, m.0, m.1, m.2, m.3,
+                m.4, m.5, m.6,
             ];
             for (key, value) in keys.into_iter().flatten() {
                 table.insert(key.to_owned(), value);
@@ -167,7 +281,7 @@ pub fn policy() -> impl Strategy<Value = Table> {
     )
 }
 
-/// Mends what a document may not say, and sets the danger flags that the rest needs.
+/// Fixes what a document may not say, and sets the danger flags that the rest needs.
 fn permit(table: &mut Table, null_origin: bool) {
     let holds = |table: &Table, key: &str, what: &str| {
         let list = table.get(key).and_then(Value::as_array);
@@ -180,7 +294,25 @@ fn permit(table: &mut Table, null_origin: bool) {
     if credentials && holds(table, "expose_headers", "*") {
         table.insert("expose_headers".to_owned(), names(&["ETag"]));
     }
+    let entries = table.get("allow_origins").and_then(Value::as_array);
+    let one_exact = entries.is_some_and(|list| {
+        let texts: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+        list.len() == 1
+            && texts.len() == 1
+            && texts[0] != "null"
+            && !texts[0].contains('*')
+    });
+    if table.get("constant_origin") == Some(&Value::Boolean(true)) && !one_exact
+    {
+        table.insert("constant_origin".to_owned(), Value::Boolean(false));
+    }
     let mut flags = vec!["insecure_origins", "public_suffix"];
+    let app = ["app://*", "app+x://*"]
+        .iter()
+        .any(|entry| holds(table, "allow_origins", entry));
+    if app && credentials {
+        flags.push("any_app_origin");
+    }
     let any = holds(table, "allow_origins", "*");
     if any && credentials {
         flags.push("any_origin_with_credentials");
@@ -234,11 +366,64 @@ where
     prop_oneof![4 => value.clone(), 1 => value.prop_flat_map(mutated)]
 }
 
-/// A valid origin near the entries of a policy, or any of [`ORIGINS`].
+/// Origins with the first and the last address of a network, and with their neighbours.
+fn near_network(entry: &Table) -> Vec<Vec<u8>> {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str);
+    let (Some(scheme), Some((address, length))) =
+        (text("scheme"), text("network").and_then(|n| n.split_once('/')))
+    else {
+        return Vec::new();
+    };
+    let (Ok(address), Ok(length)) =
+        (address.parse::<IpAddr>(), length.parse::<u32>())
+    else {
+        return Vec::new();
+    };
+    let (width, first) = match address {
+        IpAddr::V4(address) => (32, u128::from(u32::from(address))),
+        IpAddr::V6(address) => (128, u128::from(address)),
+    };
+    let all = u128::MAX >> (128 - width);
+    let last = first | all.checked_shr(length).unwrap_or(0);
+    let ports = match entry.get("port") {
+        None => vec![String::new(), ":8080".to_owned()],
+        Some(Value::Integer(port)) => {
+            vec![format!(":{port}"), String::new(), ":81".to_owned()]
+        }
+        Some(_) => vec![String::new(), ":8080".to_owned()],
+    };
+    let mut near = Vec::new();
+    for number in [
+        first,
+        last,
+        first + (last - first) / 3,
+        first.wrapping_sub(1) & all,
+        last.wrapping_add(1) & all,
+    ] {
+        let host = match u32::try_from(number) {
+            Ok(number) if width == 32 => Ipv4Addr::from(number).to_string(),
+            _ => format!("[{}]", serialize_ipv6(Ipv6Addr::from(number))),
+        };
+        for port in &ports {
+            near.push(format!("{scheme}://{host}{port}").into_bytes());
+        }
+    }
+    near
+}
+
+/// An origin near the entries of a policy, or any of [`ORIGINS`].
 pub fn origin(policy: &Table) -> BoxedStrategy<Vec<u8>> {
     let mut near: Vec<Vec<u8>> = Vec::new();
     let entries = policy.get("allow_origins").and_then(Value::as_array);
-    for entry in entries.into_iter().flatten().filter_map(Value::as_str) {
+    for entry in entries.into_iter().flatten() {
+        let entry = match entry {
+            Value::Table(network) => {
+                near.extend(near_network(network));
+                continue;
+            }
+            Value::String(text) => text.as_str(),
+            _ => continue,
+        };
         if entry == "*" {
             continue;
         }
@@ -251,6 +436,12 @@ pub fn origin(policy: &Table) -> BoxedStrategy<Vec<u8>> {
                 near.push(
                     format!("{}{port}", rest.replace('*', front)).into_bytes(),
                 );
+            }
+        }
+        if entry.starts_with("app") {
+            // Hosts without labels, which no asterisk but the one that is the whole host matches.
+            for front in ["", ".", "a.", "a..b"] {
+                near.push(rest.replace('*', front).into_bytes());
             }
         }
         // Several labels, which `*.` covers and an asterisk beside other bytes does not.
@@ -336,12 +527,27 @@ pub fn request(policy: &Table) -> BoxedStrategy<Request> {
     ]);
     let upgrade = prop_oneof![
         6 => Just(Vec::new()),
-        1 => select(vec!["websocket", "h2c, WebSocket", "websocket/13", "h2c", ""])
-            .prop_map(|line| vec![line.as_bytes().to_vec()]),
+        1 => select(vec![
+            "websocket",
+            "h2c, WebSocket",
+            "websocket/13",
+            "webtransport",
+            "h2c",
+            "",
+        ])
+        .prop_map(|line| vec![line.as_bytes().to_vec()]),
     ];
     let protocol = prop_oneof![
         9 => Just(None),
-        1 => select(vec!["websocket", "connect-udp"]).prop_map(|p| Some(p.as_bytes().to_vec())),
+        1 => select(vec![
+            "websocket",
+            "webtransport",
+            "WebTransport-H3",
+            "webtransport-h3/1",
+            "webtransport-h2",
+            "connect-udp",
+        ])
+        .prop_map(|name| Some(name.as_bytes().to_vec())),
     ];
     let optional = |of: &'static [&'static str]| {
         prop::option::of(select(of).prop_map(|text| text.as_bytes().to_vec()))
@@ -368,7 +574,17 @@ pub fn request(policy: &Table) -> BoxedStrategy<Request> {
             3 => Just(None),
             1 => optional(&["same-origin", "same-site", "cross-site", "none"]),
         ],
+        // The forms of a page that sends no referrer.
+        prop::option::weighted(0.1, select(&OWN_HOSTS[..])),
     )
+        .prop_map(|mut parts| {
+            if let Some(host) = parts.10 {
+                parts.1 = vec![b"null".to_vec()];
+                parts.8 = Some(host.as_bytes().to_vec());
+                parts.9 = Some(b"same-origin".to_vec());
+            }
+            parts
+        })
         .prop_map(|parts| Request {
             method: parts.0,
             origin: parts.1,
@@ -423,7 +639,7 @@ pub fn script(policy: &Table) -> impl Strategy<Value = Script> + use<> {
             })
             .collect::<Vec<_>>()
         });
-    // Only what a browser can have as an origin: a pattern filled in may be longer than a label.
+    // Only what a browser can have as an origin.
     let page = origin(policy).prop_filter("no origin", |origin| {
         origin == b"null" || crate::naive::split_origin(origin).is_some()
     });

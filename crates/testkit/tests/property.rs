@@ -1,5 +1,7 @@
 //! The yardstick: a browser lets a script through exactly when the policy permits it.
 
+use std::net::IpAddr;
+
 use libcors_testkit::browser::{
     self, Credentials, Dialect, Response, Rules, Script, is_safelisted_method,
     normalize_method,
@@ -31,6 +33,11 @@ fn covers(entry: &[u8], origin: &[u8]) -> bool {
         };
         !bytes.is_empty() && bytes.iter().all(good)
     };
+    if entry == b"/*" {
+        return origin
+            .strip_prefix(b"/")
+            .is_some_and(|host| inside(host, true));
+    }
     // Behind a slash and in front of a dot an asterisk is the whole label, and stands for several.
     let (dots, skipped, rest) = match entry {
         [] => return origin.is_empty(),
@@ -53,14 +60,84 @@ fn covers(entry: &[u8], origin: &[u8]) -> bool {
         .any(|n| inside(&origin[..n], dots) && covers(rest, &origin[n..]))
 }
 
+/// Whether the host of an origin consists of labels, as that of a wildcard does.
+fn has_labels(origin: &str) -> bool {
+    let host = origin.split("://").nth(1).unwrap_or("");
+    let host = host.split(':').next().unwrap_or("");
+    let host = host.strip_suffix('.').unwrap_or(host);
+    host.split('.').all(|label| (1..=63).contains(&label.len()))
+}
+
+fn in_network(entry: &Table, origin: &str) -> bool {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).unwrap();
+    let (base, length) = text("network").split_once('/').unwrap();
+    let Some(rest) = origin.strip_prefix(&format!("{}://", text("scheme")))
+    else {
+        return false;
+    };
+    let (host, port) = match rest.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (rest, ""),
+    };
+    let port_fits = match entry.get("port") {
+        None => port.is_empty(),
+        Some(Value::Integer(number)) => port == number.to_string(),
+        Some(_) => true,
+    };
+    let number = |address: IpAddr| match address {
+        IpAddr::V4(address) => (32, u128::from(u32::from(address))),
+        IpAddr::V6(address) => (128, u128::from(address)),
+    };
+    let (width, base) = number(base.parse().unwrap());
+    let Ok(address) = host.trim_matches(['[', ']']).parse() else {
+        return false;
+    };
+    let (its_width, address) = number(address);
+    let free: u32 = width - length.parse::<u32>().unwrap();
+    let same = (address ^ base).checked_shr(free).unwrap_or(0) == 0;
+    port_fits && width == its_width && same
+}
+
 fn permits_origin(policy: &Table, origin: &str) -> bool {
-    let entries = list(policy, "allow_origins");
-    if entries == ["*"] {
+    let entries = policy["allow_origins"].as_array().unwrap();
+    if entries == &[Value::from("*")] {
         let anonymous = !is(policy, "allow_credentials", true);
         let flag = list(policy, "dangerously_allow").contains(&"null_origin");
         return anonymous || origin != "null" || flag;
     }
-    entries.iter().any(|entry| covers(entry.as_bytes(), origin.as_bytes()))
+    entries.iter().any(|entry| match entry {
+        Value::Table(network) => in_network(network, origin),
+        entry => {
+            let entry = entry.as_str().unwrap();
+            let host = entry.strip_suffix(":*").unwrap_or(entry);
+            let labels = host.contains('*') && !host.ends_with("/*");
+            covers(entry.as_bytes(), origin.as_bytes())
+                && (!labels || has_labels(origin))
+        }
+    })
+}
+
+/// Whether a page may see the timings of a response that it asked for without CORS, as an image.
+/// Such a request has no `Origin`, so the answer has to name every page that may.
+fn permits_timing_without_origin(policy: &Table, origin: &str) -> bool {
+    if is(policy, "timing_allow_origin", "*") {
+        return true;
+    }
+    let mut entries = list(policy, "allow_origins");
+    let all = policy["allow_origins"].as_array().unwrap().len();
+    if entries == ["*"] {
+        return is(policy, "timing_allow_origin", true)
+            && !is(policy, "allow_credentials", true);
+    }
+    let exact = entries.len() == all
+        && entries.iter().all(|e| *e != "null" && !e.contains('*'));
+    entries.sort();
+    entries.dedup();
+    let length: usize = entries.iter().map(|e| e.len() + 2).sum();
+    is(policy, "timing_allow_origin", true)
+        && exact
+        && length.saturating_sub(2) <= 1024
+        && entries.contains(&origin)
 }
 
 fn permits(policy: &Table, script: &Script) -> bool {
@@ -149,14 +226,57 @@ proptest! {
                 "{} holds a control byte", name
             );
         }
+        let constant = is(&policy, "constant_origin", true);
         if let Some((_, value)) = acao {
-            prop_assert!(value == b"*" || request.origin == [value.clone()]);
+            let own = constant.then(|| list(&policy, "allow_origins")[0].as_bytes());
+            prop_assert!(
+                value == b"*" || request.origin == [value.clone()] || own == Some(value)
+            );
             let credentials = count("Access-Control-Allow-Credentials") == 1;
             prop_assert!(value != b"*" || !credentials);
         }
         if !answer.enforced {
             prop_assert!(answer.headers.is_empty() && answer.vary.is_empty());
             prop_assert!(answer.remove.is_empty() && answer.status.is_none());
+        }
+    }
+
+    #[test]
+    fn a_browser_shows_timings_where_the_policy_permits_it(
+        (policy, script) in strategy::policy_and_script()
+    ) {
+        let shows = |lines: &[(&str, &[u8])]| {
+            let request = Request::new(b"GET", lines);
+            let answer = naive::answer(Some(&policy), &request).unwrap();
+            browser::timing_check(&script.origin, &check::response(&answer))
+        };
+        let origin = std::str::from_utf8(&script.origin).unwrap();
+        let enforced = !is(&policy, "mode", "report");
+        let by_list = enforced && permits_timing_without_origin(&policy, origin);
+        prop_assert_eq!(shows(&[]), by_list);
+        let asked_for = enforced && is(&policy, "timing_allow_origin", true);
+        prop_assert_eq!(
+            shows(&[("Origin", &script.origin)]),
+            by_list || (asked_for && permits_origin(&policy, origin))
+        );
+    }
+
+    #[test]
+    fn an_answer_differs_by_origin_only_where_vary_says_so(
+        ((policy, request), other) in strategy::policy_and_request().prop_flat_map(|pair| {
+            let other = strategy::origin(&pair.0);
+            (Just(pair), prop::option::of(other))
+        })
+    ) {
+        let other = Request { origin: other.into_iter().collect(), ..request.clone() };
+        let [one, two] = [&request, &other].map(|request| {
+            naive::answer(Some(&policy), request).unwrap()
+        });
+        // No cache keeps the answer to a preflight, and a refusal needs no header to be one.
+        let cached = one.kind != "preflight" && two.kind != "preflight";
+        if cached && one.enforced && !one.vary.contains(&"Origin") {
+            prop_assert_eq!(&one.headers, &two.headers);
+            prop_assert_eq!(&one.vary, &two.vary);
         }
     }
 
@@ -177,12 +297,52 @@ fn the_strategies_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reasons: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     let mut scripts = [0, 0];
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..4000 {
         let tree =
             strategy::policy_and_request().new_tree(&mut runner).unwrap();
         let (policy, request) = tree.current();
         let answer = naive::answer(Some(&policy), &request).unwrap();
         *reasons.entry((answer.kind, answer.reason)).or_default() += 1;
+        let value = |name: &str| {
+            let mut lines = answer.headers.iter();
+            lines.find(|(n, _)| n == name).map(|(_, value)| value.as_slice())
+        };
+        let entry = answer.rule.map(|rule| {
+            policy["allow_origins"].as_array().unwrap()[rule as usize].clone()
+        });
+        let text = entry.as_ref().and_then(Value::as_str).unwrap_or("");
+        let constant = is(&policy, "constant_origin", true)
+            && value("Access-Control-Allow-Origin").is_some();
+        let timing = value("Timing-Allow-Origin").unwrap_or_default();
+        let session = request.protocol.as_deref() == Some(b"webtransport");
+        for (name, met) in [
+            ("a network", entry.as_ref().is_some_and(Value::is_table)),
+            ("any host of an app", text.ends_with("://*")),
+            ("a wildcard of an app", text.starts_with("app://*.")),
+            ("a host without labels", text == "app://."),
+            ("constant, no origin", constant && answer.kind == "none"),
+            ("constant, denied", constant && answer.outcome == "deny"),
+            (
+                "constant, same origin",
+                constant && answer.reason == "same_origin",
+            ),
+            ("a list of timing", timing.contains(&b',')),
+            ("a long list of timing", timing.len() > 1000),
+            (
+                "timing for all, denied",
+                timing == b"*" && answer.outcome == "deny",
+            ),
+            (
+                "null of its own origin",
+                answer.reason == "same_origin"
+                    && request.origin == [b"null"]
+                    && policy.contains_key("self_origins"),
+            ),
+            ("WebTransport", answer.kind == "websocket" && session),
+        ] {
+            *seen.entry(name).or_default() += usize::from(met);
+        }
         let tree = strategy::policy_and_script().new_tree(&mut runner).unwrap();
         let (policy, script) = tree.current();
         scripts[usize::from(permits(&policy, &script))] += 1;
@@ -209,6 +369,9 @@ fn the_strategies_reach_everything() {
     ] {
         let count = reasons.get(&reached).copied().unwrap_or(0);
         assert!(count >= 5, "{reached:?} only {count} times in {reasons:?}");
+    }
+    for (name, count) in &seen {
+        assert!(*count >= 5, "{name} only {count} times in {seen:?}");
     }
     assert!(scripts[0] > 400 && scripts[1] > 150, "{scripts:?}");
 }
