@@ -120,7 +120,7 @@ impl<'t> Sections<'t> {
                 continue;
             }
             match &entry.value.kind {
-                Kind::Table(inner) if inner.form == Form::Implicit => {
+                Kind::Table(inner) if is_dotted_name(inner) => {
                     for inner in &inner.entries {
                         let name = format!("{}.{}", entry.key, inner.key);
                         unquoted_dot(&name, inner.key_span, sink);
@@ -195,6 +195,15 @@ impl<'t> Sections<'t> {
         }
         (!list.is_empty()).then_some(list)
     }
+}
+
+/// Whether a table came to be because the name of a policy has a dot: through the
+/// header of a table in it. That of an array of tables, such as
+/// `[[policy.api.allow_origins]]`, is that of a list.
+fn is_dotted_name(table: &Table<'_>) -> bool {
+    let is_table =
+        |entry: &Entry<'_>| matches!(entry.value.kind, Kind::Table(_));
+    table.form == Form::Implicit && table.entries.iter().any(is_table)
 }
 
 /// The table that a key should hold.

@@ -461,3 +461,19 @@ allow_origins.x = 2
         [("E0107", 3), ("E0205", 4), ("E0109", 5), ("E0108", 9), ("E0107", 10),]
     );
 }
+
+#[test]
+fn entries_may_be_an_array_of_tables() {
+    let text = "\
+[[policy.lan.allow_origins]]
+network = \"10.0.0.0/8\"
+scheme = \"http\"
+
+[[policy.lan.allow_origins]]
+regex = 'https://app\\.example\\.com'
+";
+    let outcome = parse(text.as_bytes(), "t", Format::Auto);
+    assert!(outcome.diagnostics.is_empty(), "{:#?}", outcome.diagnostics);
+    let policies = outcome.policies.unwrap();
+    assert_eq!(policies.get("lan").unwrap().spec().allow_origins.len(), 2);
+}

@@ -132,9 +132,11 @@ impl Network {
     /// The network of this shorter prefix that contains this one.
     #[must_use]
     pub fn widen(&self, prefix: u8) -> Option<Network> {
+        if prefix > self.prefix {
+            return None;
+        }
         let address = masked(self.address, prefix);
-        let wider = Network { address, prefix, ..*self };
-        (prefix <= self.prefix).then_some(wider)
+        Some(Network { address, prefix, ..*self })
     }
 
     /// The same network with other ports.
@@ -171,11 +173,13 @@ fn bits_of(address: IpAddr) -> u8 {
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(prefix));
+            let mask =
+                u32::MAX.checked_shl(32_u32.saturating_sub(prefix.into()));
             Ipv4Addr::from(u32::from(v4) & mask.unwrap_or(0)).into()
         }
         IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(prefix));
+            let mask =
+                u128::MAX.checked_shl(128_u32.saturating_sub(prefix.into()));
             Ipv6Addr::from(u128::from(v6) & mask.unwrap_or(0)).into()
         }
     }
@@ -395,6 +399,7 @@ mod tests {
         assert_eq!(own.widen(8), Some(wider));
         assert_eq!(own.widen(16), Some(own));
         assert_eq!(own.widen(17), None);
+        assert_eq!(own.widen(64), None);
         assert_eq!(own.widen(0).unwrap().range().1, 0);
     }
 
