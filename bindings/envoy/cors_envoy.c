@@ -12,11 +12,14 @@
  */
 
 
+#define _GNU_SOURCE             /* memmem() */
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cors.h>
 
@@ -39,22 +42,53 @@
 #define CORS_OWNED_NAME         64
 
 
+/* the same failure is logged again after so many seconds */
+
+#ifndef CORS_LOG_AGAIN
+#define CORS_LOG_AGAIN          60
+#endif
+
+
+/*
+ * Copies of this module under other names may run in the same process, of this
+ * version or another, and Envoy passes the configuration of a route to the copy
+ * that its filter names, whichever copy made it.  So a configuration begins with
+ * what it is, and what follows is read only by the copy that made it.
+ */
+
+#define CORS_MAGIC              "libcors"
+#define CORS_LAYOUT             1
+
+typedef struct {
+    char                        magic[sizeof(CORS_MAGIC)];
+    uint32_t                    layout;
+    const void                 *copy;       /* &cors_copy of that copy */
+} cors_head;
+
+
+static const char  cors_copy;
+
+
+typedef _Atomic(time_t)  cors_logged;
+
+
 /* the configuration of a filter, or of a route */
 
 typedef struct {
+#ifdef CORS_TEST_LAYOUT
+    void                       *test;
+#endif
+    cors_head                   head;
+
     const cors_policies        *policies;   /* NULL: those of the filter */
     const cors_policy          *policy;
 
     char                       *name;
-    size_t                      name_len;
     bool                        off;
-
     int                         metadata;
-    int                         stats;
-    size_t                     *counters;   /* of cors_counted, NULL: none */
+    size_t                     *counters;   /* of cors_counted; of filters */
 
-    /* the filter that was found to lack the policy of this route */
-    _Atomic(const void *)       lacking;
+    cors_logged                 unknown;    /* the filter lacks this policy */
 } cors_conf;
 
 
@@ -101,12 +135,12 @@ static const cors_counted_t  cors_counted[] = {
 #define CORS_COUNTED            (sizeof(cors_counted) / sizeof(cors_counted[0]))
 
 
-/*
- * How many routes are configured, of all filters.  As long as there is none,
- * which is usual, Envoy need not be asked for that of a request.
- */
-
-static atomic_size_t  cors_routes;
+typedef enum {
+    CORS_UNDECIDED,
+    CORS_DECIDED,
+    CORS_IGNORED,               /* by "off" */
+    CORS_ANSWERED               /* by this filter */
+} cors_state;
 
 
 typedef struct {
@@ -114,12 +148,16 @@ typedef struct {
     const cors_policies        *policies;   /* held as long as the decision */
     char                       *detached;
 
-    bool                        decided;
-    bool                        off;
+    cors_state                  state;
 
     cors_decision               decision;
     char                        buffer[CORS_DETACHED];
 } cors_stream;
+
+
+/* set while a filter of this thread answers, as its answer passes others */
+
+static _Thread_local bool  cors_answering;
 
 
 /* fields of a request, those that may have several lines first */
@@ -147,15 +185,21 @@ typedef struct {
 } cors_field;
 
 
-static void *cors_conf_new(const char *what, envoy_str name, envoy_str config,
-    bool filter);
-static bool cors_conf_options(cors_conf *conf, const char *what,
-    envoy_str name);
+static cors_conf *cors_conf_new(const char *what, envoy_str name,
+    envoy_str config, bool filter);
+static bool cors_conf_name(cors_conf *conf, const char *what, envoy_str name);
 static bool cors_conf_document(cors_conf *conf, const char *what,
     envoy_str config);
+static int32_t cors_conf_parse(cors_conf *conf, const char *what,
+    envoy_str text, cors_diagnostics **diagnostics);
 static bool cors_conf_policy(cors_conf *conf, const char *what);
 static bool cors_conf_counters(cors_conf *conf, void *config_envoy);
 static void cors_conf_free(cors_conf *conf);
+static envoy_str cors_trim(envoy_str text);
+static char *cors_unquote(envoy_str text, size_t *len);
+static bool cors_unquote_hex(const char **p, const char *end, uint32_t *code);
+static const char *cors_names(const cors_policies *policies, char *buffer,
+    size_t size);
 static void cors_log_diagnostics(cors_diagnostics *diagnostics);
 
 static const cors_policy *cors_choose(cors_stream *stream, void *envoy,
@@ -181,8 +225,19 @@ static void cors_set_headers(const cors_decision *d, void *envoy);
 static void cors_change_headers(const cors_decision *d, void *envoy,
     const envoy_header *headers, size_t n, cors_str *vary);
 
+static bool cors_log_due(cors_logged *logged);
 static void cors_log(int level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+
+#define cors_log_rarely(...)                                                  \
+    do {                                                                      \
+        static cors_logged  logged;                                           \
+                                                                              \
+        if (cors_log_due(&logged)) {                                          \
+            cors_log(ENVOY_LOG_ERROR, __VA_ARGS__);                           \
+        }                                                                     \
+    } while (0)
 
 
 static inline envoy_str
@@ -240,7 +295,7 @@ envoy_dynamic_module_on_program_init(void)
         CORS_NEEDS(http_get_headers),
         CORS_NEEDS(http_set_header),
         CORS_NEEDS(http_add_header),
-        CORS_NEEDS(http_send_response),
+        CORS_NEEDS(http_send_response_headers),
         CORS_NEEDS(get_most_specific_route_config),
         CORS_NEEDS(http_filter_config_define_counter),
         CORS_NEEDS(http_filter_increment_counter),
@@ -254,9 +309,8 @@ envoy_dynamic_module_on_program_init(void)
         if (needs[i].callback == NULL) {
             cors_log(ENVOY_LOG_CRITICAL,
                      "this libcors_envoy.so is for Envoy 1.38 to 1.40, and "
-                     "this Envoy is another: it has no "
-                     "envoy_dynamic_module_callback_%s; use one of these "
-                     "versions, or a libcors_envoy.so for yours",
+                     "this Envoy has no envoy_dynamic_module_callback_%s: use "
+                     "one of these versions, or a libcors_envoy.so for yours",
                      needs[i].name);
             return NULL;
         }
@@ -286,17 +340,7 @@ envoy_dynamic_module_on_http_filter_config_new(void *config_envoy,
 
     conf = cors_conf_new("filter", name, config, true);
 
-    if (conf == NULL) {
-        return NULL;
-    }
-
-    /* a route may count though its filter does not */
-
-    if (conf->stats == CORS_UNSET) {
-        conf->stats = CORS_ON;
-    }
-
-    if (!cors_conf_counters(conf, config_envoy)) {
+    if (conf && !cors_conf_counters(conf, config_envoy)) {
         cors_conf_free(conf);
         return NULL;
     }
@@ -316,29 +360,20 @@ ENVOY_HOOK const void *
 envoy_dynamic_module_on_http_filter_per_route_config_new(envoy_str name,
     envoy_str config)
 {
-    cors_conf  *conf;
-
-    conf = cors_conf_new("route", name, config, false);
-
-    if (conf) {
-        atomic_fetch_add(&cors_routes, 1);
-    }
-
-    return conf;
+    return cors_conf_new("route", name, config, false);
 }
 
 
 ENVOY_HOOK void
 envoy_dynamic_module_on_http_filter_per_route_config_destroy(const void *conf)
 {
-    atomic_fetch_sub(&cors_routes, 1);
     cors_conf_free((cors_conf *) conf);
 }
 
 
-/* Returns NULL if anything is wrong, after it was logged. */
+/* Returns NULL if anything is invalid, after it was logged. */
 
-static void *
+static cors_conf *
 cors_conf_new(const char *what, envoy_str name, envoy_str config, bool filter)
 {
     cors_conf  *conf;
@@ -348,26 +383,29 @@ cors_conf_new(const char *what, envoy_str name, envoy_str config, bool filter)
         return NULL;
     }
 
-    conf->metadata = CORS_UNSET;
-    conf->stats = CORS_UNSET;
+    memcpy(conf->head.magic, CORS_MAGIC, sizeof(CORS_MAGIC));
+    conf->head.layout = CORS_LAYOUT;
+    conf->head.copy = &cors_copy;
 
-    if (!cors_conf_options(conf, what, name)) {
+    if (!cors_conf_name(conf, what, name)) {
         goto failed;
     }
 
-    if (config.len == 0) {
+    /* a route may name another policy of its filter, which is not known yet */
 
-        if (filter) {
-            cors_log(ENVOY_LOG_ERROR,
-                     "filter \"%s\" has no policies: filter_config is to be a "
-                     "google.protobuf.StringValue that holds them, or "
-                     "\"file:\" and a path", conf->name);
-            goto failed;
-        }
-
-        /* another policy of the filter's document, which is not known yet */
-
+    if (config.len == 0 && !filter && conf->name[0] != '\0') {
         return conf;
+    }
+
+    if (config.len == 0) {
+        cors_log(ENVOY_LOG_ERROR,
+                 filter ? "%s \"%s\" has no policies: filter_config must be a "
+                          "google.protobuf.StringValue with the text of a "
+                          "policy file, or with \"file:\" and a path"
+                        : "%s \"%s\" has an empty filter_name: write the name "
+                          "of a policy of the filter, or \"off\"",
+                 what, conf->name);
+        goto failed;
     }
 
     if (!cors_conf_document(conf, what, config)
@@ -385,13 +423,14 @@ failed:
 }
 
 
-/* Splits "policy?option=on&option=off". */
+/* Splits "policy?metadata=on". */
 
 static bool
-cors_conf_options(cors_conf *conf, const char *what, envoy_str name)
+cors_conf_name(cors_conf *conf, const char *what, envoy_str name)
 {
-    int         value, *option;
-    char       *p, *next, *end;
+    char  *option;
+
+    conf->metadata = CORS_UNSET;
 
     conf->name = malloc(name.len + 1);
     if (conf->name == NULL) {
@@ -404,76 +443,34 @@ cors_conf_options(cors_conf *conf, const char *what, envoy_str name)
 
     conf->name[name.len] = '\0';
 
-    p = strchr(conf->name, '?');
-
-    if (p) {
-        *p++ = '\0';
-    }
-
-    conf->name_len = strlen(conf->name);
-
-    if (conf->name_len == 0) {
+    if (strlen(conf->name) != name.len) {
         cors_log(ENVOY_LOG_ERROR,
-                 "a %s names no policy: filter_name is to be the name of one, "
-                 "or \"off\"", what);
+                 "%s \"%s\" has a NUL in its filter_name: write the name of a "
+                 "policy, or \"off\"", what, conf->name);
         return false;
     }
 
-    conf->off = strcmp(conf->name, "off") == 0;
+    option = strchr(conf->name, '?');
 
-    for ( /* void */ ; p; p = next) {
-        next = strchr(p, '&');
+    if (option) {
+        *option++ = '\0';
 
-        if (next) {
-            *next++ = '\0';
-        }
+        if (strcmp(option, "metadata=on") == 0) {
+            conf->metadata = CORS_ON;
 
-        end = strchr(p, '=');
-        option = NULL;
-        value = CORS_UNSET;
+        } else if (strcmp(option, "metadata=off") == 0) {
+            conf->metadata = CORS_OFF;
 
-        if (end) {
-            *end++ = '\0';
-
-            if (strcmp(p, "metadata") == 0) {
-                option = &conf->metadata;
-
-            } else if (strcmp(p, "stats") == 0) {
-                option = &conf->stats;
-            }
-
-            if (strcmp(end, "on") == 0) {
-                value = CORS_ON;
-
-            } else if (strcmp(end, "off") == 0) {
-                value = CORS_OFF;
-            }
-        }
-
-        if (option == NULL) {
+        } else {
             cors_log(ENVOY_LOG_ERROR,
                      "%s \"%s\" has an unknown option \"%s\" in its "
-                     "filter_name: there are metadata=on|off and stats=on|off",
-                     what, conf->name, p);
+                     "filter_name: expected metadata=on or metadata=off",
+                     what, conf->name, option);
             return false;
         }
-
-        if (value == CORS_UNSET) {
-            cors_log(ENVOY_LOG_ERROR,
-                     "%s \"%s\" has the option %s=%s in its filter_name: write "
-                     "%s=on or %s=off", what, conf->name, p, end, p, p);
-            return false;
-        }
-
-        if (*option != CORS_UNSET) {
-            cors_log(ENVOY_LOG_ERROR,
-                     "%s \"%s\" has the option \"%s\" twice in its filter_name",
-                     what, conf->name, p);
-            return false;
-        }
-
-        *option = value;
     }
+
+    conf->off = strcmp(conf->name, "off") == 0;
 
     return true;
 }
@@ -482,86 +479,125 @@ cors_conf_options(cors_conf *conf, const char *what, envoy_str name)
 static bool
 cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
 {
-    char               source[128];
-    int                len;
+    char              *unquoted;
+    bool               text;
+    size_t             i, len;
     int32_t            status;
     cors_diagnostics  *diagnostics;
 
-    static const char  file[] = "file:";
+    /* who writes the configuration as JSON may write the text as a string */
 
-    if (config.len >= sizeof(file) - 1
-        && memcmp(config.data, file, sizeof(file) - 1) == 0)
-    {
-        status = cors_policies_load(config.data + sizeof(file) - 1,
-                                    config.len - (sizeof(file) - 1),
-                                    CORS_FORMAT_AUTO, &conf->policies,
-                                    &diagnostics);
+    unquoted = cors_unquote(cors_trim(config), &len);
 
-    } else {
-        len = snprintf(source, sizeof(source), "envoy %s %s", what,
-                       conf->name);
-
-        if (len < 0 || (size_t) len >= sizeof(source)) {
-            len = sizeof(source) - 1;
-        }
-
-        status = cors_policies_parse(config.data, config.len, source,
-                                     (size_t) len, CORS_FORMAT_AUTO,
-                                     &conf->policies, &diagnostics);
+    if (unquoted) {
+        config = cors_envoy_str(unquoted, len);
     }
+
+    status = cors_conf_parse(conf, what, config, &diagnostics);
 
     cors_log_diagnostics(diagnostics);
     cors_diagnostics_free(diagnostics);
 
     if (status != CORS_OK) {
-        cors_log(ENVOY_LOG_ERROR, "%s \"%s\" is refused: %s", what,
-                 conf->name, cors_status_str(status));
-        return false;
+
+        /* Envoy passes other messages as they are encoded */
+
+        text = true;
+
+        for (i = 0; i < config.len; i++) {
+            if ((unsigned char) config.data[i] < ' '
+                && strchr("\t\n\r", config.data[i]) == NULL)
+            {
+                text = false;
+                break;
+            }
+        }
+
+        text = text && memmem(config.data, config.len, "policy",
+                              sizeof("policy") - 1);
+
+        cors_log(ENVOY_LOG_ERROR, "%s \"%s\" is rejected: %s%s", what,
+                 conf->name, cors_status_str(status),
+                 text ? "" : "; filter_config must be a "
+                             "google.protobuf.StringValue with the text of a "
+                             "policy file, or with \"file:\" and a path");
     }
 
-    return true;
+    free(unquoted);
+
+    return status == CORS_OK;
+}
+
+
+static int32_t
+cors_conf_parse(cors_conf *conf, const char *what, envoy_str text,
+    cors_diagnostics **diagnostics)
+{
+    int        len;
+    char       source[128];
+    envoy_str  path;
+
+    static const char  file[] = "file:";
+
+    path = cors_trim(text);
+
+    if (path.len >= sizeof(file) - 1
+        && memcmp(path.data, file, sizeof(file) - 1) == 0)
+    {
+        path.data += sizeof(file) - 1;
+        path.len -= sizeof(file) - 1;
+        path = cors_trim(path);
+
+        return cors_policies_load(path.data, path.len, CORS_FORMAT_AUTO,
+                                  &conf->policies, diagnostics);
+    }
+
+    len = snprintf(source, sizeof(source), "envoy %s %s", what, conf->name);
+
+    if (len < 0 || (size_t) len >= sizeof(source)) {
+        len = sizeof(source) - 1;
+    }
+
+    return cors_policies_parse(text.data, text.len, source, (size_t) len,
+                               CORS_FORMAT_AUTO, &conf->policies, diagnostics);
 }
 
 
 static bool
 cors_conf_policy(cors_conf *conf, const char *what)
 {
-    int     len;
-    char    known[512];
-    size_t  i, n, size;
+    char   known[512];
+    char  *name;
 
     if (conf->off) {
         return true;
     }
 
-    conf->policy = cors_policies_get(conf->policies, conf->name,
-                                     conf->name_len);
+    if (conf->name[0] == '\0' && cors_policies_count(conf->policies) == 1) {
+        name = strdup(cors_policies_name(conf->policies, 0));
 
-    if (conf->policy) {
-        return true;
-    }
-
-    size = 0;
-    known[0] = '\0';
-    n = cors_policies_count(conf->policies);
-
-    for (i = 0; i < n; i++) {
-        len = snprintf(known + size, sizeof(known) - size, "%s\"%s\"",
-                       i ? ", " : "", cors_policies_name(conf->policies, i));
-
-        if (len < 0 || (size_t) len >= sizeof(known) - size) {
-            known[size] = '\0';
-            break;
+        if (name == NULL) {
+            return false;
         }
 
-        size += (size_t) len;
+        free(conf->name);
+        conf->name = name;
     }
 
-    cors_log(ENVOY_LOG_ERROR,
-             "%s \"%s\" is refused: the document has no policy of this name, "
-             "but %s%s", what, conf->name, known, i < n ? " and others" : "");
+    conf->policy = cors_policies_get(conf->policies, conf->name,
+                                     strlen(conf->name));
 
-    return false;
+    if (conf->policy == NULL) {
+        cors_log(ENVOY_LOG_ERROR,
+                 conf->name[0] ? "%s \"%s\" is rejected: unknown policy; write "
+                                 "%s or \"off\" as filter_name"
+                               : "%s \"%s\" is rejected: filter_name is empty; "
+                                 "write %s or \"off\"",
+                 what, conf->name,
+                 cors_names(conf->policies, known, sizeof(known)));
+    }
+
+    return conf->policy != NULL;
 }
 
 
@@ -594,9 +630,8 @@ cors_conf_counters(cors_conf *conf, void *config_envoy)
 
         if (rc != 0) {
             cors_log(ENVOY_LOG_ERROR,
-                     "filter \"%s\" is refused: Envoy defines no counter "
-                     "\"%s\" for it (%d)", conf->name,
-                     name, rc);
+                     "filter \"%s\" is rejected: Envoy defines no counter "
+                     "\"%s\" (%d)", conf->name, name, rc);
             return false;
         }
     }
@@ -616,6 +651,176 @@ cors_conf_free(cors_conf *conf)
     free(conf->counters);
     free(conf->name);
     free(conf);
+}
+
+
+static envoy_str
+cors_trim(envoy_str text)
+{
+    static const char  spaces[] = " \t\r\n";
+
+    while (text.len && memchr(spaces, text.data[0], sizeof(spaces) - 1)) {
+        text.data++;
+        text.len--;
+    }
+
+    while (text.len
+           && memchr(spaces, text.data[text.len - 1], sizeof(spaces) - 1))
+    {
+        text.len--;
+    }
+
+    return text;
+}
+
+
+/* Returns the text of a JSON string, or NULL if it is not one as a whole. */
+
+static char *
+cors_unquote(envoy_str text, size_t *len)
+{
+    char        *start, *out;
+    uint32_t     code, low;
+    const char  *p, *at, *end;
+
+    static const char  escapes[] = "\"\\/bfnrt";
+    static const char  escaped[] = "\"\\/\b\f\n\r\t";
+
+    if (text.len < 2 || text.data[0] != '"' || text.data[text.len - 1] != '"') {
+        return NULL;
+    }
+
+    start = malloc(text.len);
+    if (start == NULL) {
+        return NULL;
+    }
+
+    out = start;
+    end = text.data + text.len - 1;
+
+    for (p = text.data + 1; p < end; /* void */ ) {
+
+        if (*p == '"' || (unsigned char) *p < ' ') {
+            goto failed;
+        }
+
+        if (*p != '\\') {
+            *out++ = *p++;
+            continue;
+        }
+
+        if (++p == end) {
+            goto failed;
+        }
+
+        if (*p != 'u') {
+            at = memchr(escapes, *p++, sizeof(escapes) - 1);
+
+            if (at == NULL) {
+                goto failed;
+            }
+
+            *out++ = escaped[at - escapes];
+            continue;
+        }
+
+        p++;
+
+        if (!cors_unquote_hex(&p, end, &code)) {
+            goto failed;
+        }
+
+        if (code >= 0xd800 && code < 0xdc00) {
+
+            /* the high half of a pair */
+
+            if (end - p < 2 || *p++ != '\\' || *p++ != 'u'
+                || !cors_unquote_hex(&p, end, &low)
+                || low < 0xdc00 || low >= 0xe000)
+            {
+                goto failed;
+            }
+
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            *out++ = (char) (0xf0 | (code >> 18));
+            *out++ = (char) (0x80 | ((code >> 12) & 0x3f));
+            *out++ = (char) (0x80 | ((code >> 6) & 0x3f));
+            *out++ = (char) (0x80 | (code & 0x3f));
+
+        } else if (code >= 0x800) {
+            *out++ = (char) (0xe0 | (code >> 12));
+            *out++ = (char) (0x80 | ((code >> 6) & 0x3f));
+            *out++ = (char) (0x80 | (code & 0x3f));
+
+        } else if (code >= 0x80) {
+            *out++ = (char) (0xc0 | (code >> 6));
+            *out++ = (char) (0x80 | (code & 0x3f));
+
+        } else {
+            *out++ = (char) code;
+        }
+    }
+
+    *len = (size_t) (out - start);
+
+    return start;
+
+failed:
+
+    free(start);
+    return NULL;
+}
+
+
+static bool
+cors_unquote_hex(const char **p, const char *end, uint32_t *code)
+{
+    int          i;
+    const char  *at;
+
+    static const char  digits[] = "0123456789abcdef0123456789ABCDEF";
+
+    *code = 0;
+
+    for (i = 0; i < 4; i++) {
+        at = (*p < end) ? memchr(digits, *(*p)++, sizeof(digits) - 1) : NULL;
+
+        if (at == NULL) {
+            return false;
+        }
+
+        *code = *code * 16 + (uint32_t) ((at - digits) % 16);
+    }
+
+    return true;
+}
+
+
+/* Writes the names of all policies, as many as there is room for. */
+
+static const char *
+cors_names(const cors_policies *policies, char *buffer, size_t size)
+{
+    int     len;
+    size_t  i, n, used;
+
+    used = 0;
+    size -= sizeof(", ...");
+    n = cors_policies_count(policies);
+
+    for (i = 0; i < n; i++) {
+        len = snprintf(buffer + used, size - used, "%s\"%s\"", i ? ", " : "",
+                       cors_policies_name(policies, i));
+
+        if (len < 0 || (size_t) len >= size - used) {
+            memcpy(buffer + used, ", ...", sizeof(", ..."));
+            break;
+        }
+
+        used += (size_t) len;
+    }
+
+    return buffer;
 }
 
 
@@ -659,8 +864,7 @@ envoy_dynamic_module_on_http_filter_new(const void *conf, void *envoy)
     stream->filter = conf;
     stream->policies = NULL;
     stream->detached = NULL;
-    stream->decided = false;
-    stream->off = false;
+    stream->state = CORS_UNDECIDED;
 
     return stream;
 }
@@ -695,17 +899,47 @@ envoy_dynamic_module_on_http_filter_request_headers(void *envoy,
 
     cors_decide_stream(stream, envoy);
 
-    if (stream->off || stream->decision.status == 0) {
+    if (stream->state == CORS_IGNORED || stream->decision.status == 0) {
         return ENVOY_CONTINUE;
     }
 
+    stream->state = CORS_ANSWERED;
+
     cors_answer(&stream->decision, envoy);
 
-    /* nothing is to be set on our own answer */
-
-    stream->off = true;
-
     return ENVOY_STOP_ITERATION;
+}
+
+
+/*
+ * The rest of a request that was answered: where another filter holds the answer
+ * back, Envoy still asks, and would pass the request on.
+ */
+
+ENVOY_HOOK int
+envoy_dynamic_module_on_http_filter_request_body(void *envoy,
+    const void *module, bool end_of_stream)
+{
+    const cors_stream  *stream = module;
+
+    (void) envoy;
+    (void) end_of_stream;
+
+    return (stream->state == CORS_ANSWERED) ? ENVOY_STOP_ITERATION_NO_BUFFER
+                                            : ENVOY_CONTINUE;
+}
+
+
+ENVOY_HOOK int
+envoy_dynamic_module_on_http_filter_request_trailers(void *envoy,
+    const void *module)
+{
+    const cors_stream  *stream = module;
+
+    (void) envoy;
+
+    return (stream->state == CORS_ANSWERED) ? ENVOY_STOP_ITERATION
+                                            : ENVOY_CONTINUE;
 }
 
 
@@ -719,14 +953,20 @@ envoy_dynamic_module_on_http_filter_response_headers(void *envoy,
 
     stream = (cors_stream *) module;
 
-    if (!stream->decided) {
+    if (stream->state == CORS_UNDECIDED) {
 
-        /* a filter before this one has answered, or the request is broken */
+        /* a cors filter before this one has answered: its policy applies */
+
+        if (cors_answering) {
+            return ENVOY_CONTINUE;
+        }
+
+        /* another filter has answered, or the request is broken */
 
         cors_decide_stream(stream, envoy);
     }
 
-    if (!stream->off && stream->decision.enforced) {
+    if (stream->state == CORS_DECIDED && stream->decision.enforced) {
         cors_set_headers(&stream->decision, envoy);
     }
 
@@ -740,18 +980,18 @@ cors_decide_stream(cors_stream *stream, void *envoy)
     const cors_conf    *conf;
     const cors_policy  *policy;
 
-    stream->decided = true;
-
     policy = cors_choose(stream, envoy, &conf);
 
-    if (stream->off) {
+    if (conf->off) {
+        stream->state = CORS_IGNORED;
         return;
     }
 
+    stream->state = CORS_DECIDED;
     stream->decision.size = sizeof(cors_decision);
 
     if (!cors_decide_headers(stream, envoy, policy)) {
-        cors_log(ENVOY_LOG_ERROR, "no memory for a decision, closing");
+        cors_log_rarely("no memory for a decision: the request fails closed");
         cors_close(&stream->decision);
     }
 
@@ -760,30 +1000,46 @@ cors_decide_stream(cors_stream *stream, void *envoy)
 }
 
 
-/* Returns the policy, or NULL to close; *conf is where it is named. */
+/* Returns the policy, or NULL to fail closed; *conf is where it is named. */
 
 static const cors_policy *
 cors_choose(cors_stream *stream, void *envoy, const cors_conf **conf)
 {
+    char                known[512];
     cors_conf          *route;
+    const cors_head    *head;
     const cors_policy  *policy;
 
-    route = NULL;
+    static char             none[] = "";
+    static const cors_conf  foreign = { .name = none, .metadata = CORS_UNSET };
 
-    if (atomic_load_explicit(&cors_routes, memory_order_relaxed)) {
-        route = (cors_conf *)
-            envoy_dynamic_module_callback_get_most_specific_route_config(envoy);
+    route = (cors_conf *)
+        envoy_dynamic_module_callback_get_most_specific_route_config(envoy);
+
+    if (route == NULL) {
+        *conf = stream->filter;
+        return stream->filter->policy;
     }
 
-    *conf = route ? route : stream->filter;
+    head = &route->head;
 
-    if ((*conf)->off) {
-        stream->off = true;
+    if (memcmp(head->magic, CORS_MAGIC, sizeof(CORS_MAGIC)) != 0
+        || head->layout != CORS_LAYOUT
+        || head->copy != &cors_copy)
+    {
+        cors_log_rarely("a route has a configuration of another module, or of "
+                        "another copy of this one, than its filter \"%s\": "
+                        "its requests fail closed until both name the same "
+                        "file", stream->filter->name);
+
+        *conf = &foreign;
         return NULL;
     }
 
-    if (route == NULL) {
-        return stream->filter->policy;
+    *conf = route;
+
+    if (route->off) {
+        return NULL;
     }
 
     if (route->policies) {
@@ -795,17 +1051,14 @@ cors_choose(cors_stream *stream, void *envoy, const cors_conf **conf)
     }
 
     policy = cors_policies_get(stream->filter->policies, route->name,
-                               route->name_len);
+                               strlen(route->name));
 
-    if (policy == NULL
-        && atomic_exchange(&route->lacking, stream->filter) != stream->filter)
-    {
-        /* once is enough: it is so until either is replaced */
-
+    if (policy == NULL && cors_log_due(&route->unknown)) {
         cors_log(ENVOY_LOG_ERROR,
-                 "a route names the policy \"%s\", which the document of its "
-                 "filter \"%s\" does not have: closing", route->name,
-                 stream->filter->name);
+                 "a route names the unknown policy \"%s\": its requests fail "
+                 "closed; the filter \"%s\" has %s", route->name,
+                 stream->filter->name,
+                 cors_names(stream->filter->policies, known, sizeof(known)));
     }
 
     return policy;
@@ -946,11 +1199,8 @@ cors_decide_fields(cors_decision *d, const cors_policy *policy,
     status = cors_decide(policy, &request, d);
 
     if (status != CORS_OK) {
-
-        /* the decision closes */
-
-        cors_log(ENVOY_LOG_ERROR, "a decision failed: %s",
-                 cors_status_str(status));
+        cors_log_rarely("a decision failed: %s; the request fails closed",
+                        cors_status_str(status));
     }
 }
 
@@ -1036,7 +1286,7 @@ cors_detach(cors_stream *stream)
                                 NULL)
            != CORS_OK)
     {
-        cors_log(ENVOY_LOG_ERROR, "no memory for a decision, closing");
+        cors_log_rarely("no memory for a decision: the request fails closed");
         cors_close(&stream->decision);
     }
 }
@@ -1047,20 +1297,24 @@ cors_detach(cors_stream *stream)
 static void
 cors_report(const cors_stream *stream, const cors_conf *conf, void *envoy)
 {
-    int               metadata, stats;
-    const cors_conf  *filter;
+    int  metadata;
 
-    filter = stream->filter;
+    cors_count(stream->filter, &stream->decision, envoy);
 
-    stats = (conf->stats == CORS_UNSET) ? filter->stats : conf->stats;
-    metadata = (conf->metadata == CORS_UNSET) ? filter->metadata
-                                              : conf->metadata;
+    metadata = conf->metadata;
 
-    if (stats == CORS_ON) {
-        cors_count(filter, &stream->decision, envoy);
+    if (metadata == CORS_UNSET) {
+        metadata = stream->filter->metadata;
     }
 
-    if (metadata == CORS_ON) {
+    if (metadata == CORS_UNSET) {
+
+        /* whoever finds this status in a log looks for the reason */
+
+        metadata = stream->decision.status == 403;
+    }
+
+    if (metadata) {
         cors_set_metadata(conf, &stream->decision, envoy);
     }
 }
@@ -1098,42 +1352,58 @@ cors_set_metadata(const cors_conf *conf, const cors_decision *d, void *envoy)
     envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
         cors_literal("reason"), cors_text(cors_reason_str(d->reason)));
     envoy_dynamic_module_callback_http_set_dynamic_metadata_string(envoy, name,
-        cors_literal("policy"), cors_envoy_str(conf->name, conf->name_len));
+        cors_literal("policy"), cors_text(conf->name));
 }
 
+
+/*
+ * The headers are sent as they are.  A local reply would get a body by
+ * local_reply_config, headers by response_headers_to_add, and another status
+ * where the request is gRPC's.
+ */
 
 static void
 cors_answer(const cors_decision *d, void *envoy)
 {
-    char           details[128];
-    size_t         i, n;
-    envoy_header  *h, headers[CORS_HEADERS_MAX + 1];
+    char          status[sizeof("4294967295")];
+    size_t        i, n;
+    envoy_header  headers[CORS_HEADERS_MAX + 3];
 
-    for (n = 0; n < d->header_count; n++) {
-        h = &headers[n];
-        h->key = d->headers[n].lower_name.data;
-        h->key_len = d->headers[n].lower_name.len;
-        h->value = d->headers[n].value.data;
-        h->value_len = d->headers[n].value.len;
+    n = 0;
+
+    headers[n].key = ":status";
+    headers[n].key_len = sizeof(":status") - 1;
+    headers[n].value = status;
+    headers[n++].value_len = (size_t) snprintf(status, sizeof(status), "%u",
+                                               (unsigned) d->status);
+
+    for (i = 0; i < d->header_count; i++) {
+        headers[n].key = d->headers[i].lower_name.data;
+        headers[n].key_len = d->headers[i].lower_name.len;
+        headers[n].value = d->headers[i].value.data;
+        headers[n++].value_len = d->headers[i].value.len;
     }
 
     if (d->vary) {
-        h = &headers[n++];
-        h->key = "vary";
-        h->key_len = sizeof("vary") - 1;
-        h->value = d->vary_value.data;
-        h->value_len = d->vary_value.len;
+        headers[n].key = "vary";
+        headers[n].key_len = sizeof("vary") - 1;
+        headers[n].value = d->vary_value.data;
+        headers[n++].value_len = d->vary_value.len;
     }
 
-    i = (size_t) snprintf(details, sizeof(details), "cors_%s_%s",
-                          cors_kind_str(d->kind), cors_reason_str(d->reason));
-
-    if (i >= sizeof(details)) {
-        i = sizeof(details) - 1;
+    if (d->status != 204) {
+        headers[n].key = "content-length";
+        headers[n].key_len = sizeof("content-length") - 1;
+        headers[n].value = "0";
+        headers[n++].value_len = sizeof("0") - 1;
     }
 
-    envoy_dynamic_module_callback_http_send_response(envoy, d->status, headers,
-        n, cors_literal(""), cors_envoy_str(details, i));
+    cors_answering = true;
+
+    envoy_dynamic_module_callback_http_send_response_headers(envoy, headers, n,
+                                                             true);
+
+    cors_answering = false;
 }
 
 
@@ -1159,8 +1429,7 @@ cors_set_headers(const cors_decision *d, void *envoy)
         memory = calloc(n, sizeof(envoy_header) + sizeof(cors_str));
 
         if (memory == NULL) {
-            cors_log(ENVOY_LOG_ERROR,
-                     "no memory for the headers of a response");
+            cors_log_rarely("no memory for the headers of a response");
             return;
         }
 
@@ -1330,40 +1599,21 @@ cors_change_headers(const cors_decision *d, void *envoy,
 }
 
 
-/* What else happens to a request does not matter here. */
+/* What else Envoy looks for: it does not matter here. */
 
 
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_request_body(void *envoy,
-    const void *module, bool end_of_stream)
-{
-    (void) envoy;
-    (void) module;
-    (void) end_of_stream;
+#pragma GCC diagnostic ignored "-Wunused-parameter"
 
-    return ENVOY_CONTINUE;
-}
-
-
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_request_trailers(void *envoy,
-    const void *module)
-{
-    (void) envoy;
-    (void) module;
-
-    return ENVOY_CONTINUE;
-}
-
+#define CORS_IDLE(hook, ...)                                                  \
+    ENVOY_HOOK void envoy_dynamic_module_on_http_filter_##hook(               \
+        void *envoy, const void *module __VA_OPT__(,) __VA_ARGS__)            \
+    {                                                                         \
+    }
 
 ENVOY_HOOK int
 envoy_dynamic_module_on_http_filter_response_body(void *envoy,
     const void *module, bool end_of_stream)
 {
-    (void) envoy;
-    (void) module;
-    (void) end_of_stream;
-
     return ENVOY_CONTINUE;
 }
 
@@ -1372,128 +1622,47 @@ ENVOY_HOOK int
 envoy_dynamic_module_on_http_filter_response_trailers(void *envoy,
     const void *module)
 {
-    (void) envoy;
-    (void) module;
-
     return ENVOY_CONTINUE;
 }
 
 
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_stream_complete(void *envoy,
-    const void *module)
-{
-    (void) envoy;
-    (void) module;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_callout_done(void *envoy,
-    const void *module, uint64_t id, int result, envoy_header *headers,
+CORS_IDLE(stream_complete)
+CORS_IDLE(http_callout_done, uint64_t id, int result, envoy_header *headers,
     size_t count, envoy_str *body, size_t body_count)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-    (void) result;
-    (void) headers;
-    (void) count;
-    (void) body;
-    (void) body_count;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_stream_headers(void *envoy,
-    const void *module, uint64_t id, envoy_header *headers, size_t count,
+CORS_IDLE(http_stream_headers, uint64_t id, envoy_header *headers,
+    size_t count, bool end_of_stream)
+CORS_IDLE(http_stream_data, uint64_t id, const envoy_str *data, size_t count,
     bool end_of_stream)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-    (void) headers;
-    (void) count;
-    (void) end_of_stream;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_stream_data(void *envoy,
-    const void *module, uint64_t id, const envoy_str *data, size_t count,
-    bool end_of_stream)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-    (void) data;
-    (void) count;
-    (void) end_of_stream;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_stream_trailers(void *envoy,
-    const void *module, uint64_t id, envoy_header *trailers, size_t count)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-    (void) trailers;
-    (void) count;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_stream_complete(void *envoy,
-    const void *module, uint64_t id)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_http_stream_reset(void *envoy,
-    const void *module, uint64_t id, int reason)
-{
-    (void) envoy;
-    (void) module;
-    (void) id;
-    (void) reason;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_scheduled(void *envoy, const void *module,
-    uint64_t event)
-{
-    (void) envoy;
-    (void) module;
-    (void) event;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_downstream_above_write_buffer_high_watermark(
-    void *envoy, const void *module)
-{
-    (void) envoy;
-    (void) module;
-}
-
-
-ENVOY_HOOK void
-envoy_dynamic_module_on_http_filter_downstream_below_write_buffer_low_watermark(
-    void *envoy, const void *module)
-{
-    (void) envoy;
-    (void) module;
-}
+CORS_IDLE(http_stream_trailers, uint64_t id, envoy_header *trailers,
+    size_t count)
+CORS_IDLE(http_stream_complete, uint64_t id)
+CORS_IDLE(http_stream_reset, uint64_t id, int reason)
+CORS_IDLE(scheduled, uint64_t event)
+CORS_IDLE(downstream_above_write_buffer_high_watermark)
+CORS_IDLE(downstream_below_write_buffer_low_watermark)
 
 
 /* Envoy's log */
+
+
+/* Whether a failure is to be logged, which may occur on every request. */
+
+static bool
+cors_log_due(cors_logged *logged)
+{
+    time_t           last, now;
+    struct timespec  ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+
+    /* 0 is never, and a machine may have just started */
+
+    now = ts.tv_sec + 1;
+    last = atomic_load(logged);
+
+    return (last == 0 || now - last >= CORS_LOG_AGAIN)
+           && atomic_compare_exchange_strong(logged, &last, now);
+}
 
 
 static void

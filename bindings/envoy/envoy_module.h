@@ -59,7 +59,8 @@ enum {
 
 enum {
     ENVOY_CONTINUE = 0,
-    ENVOY_STOP_ITERATION
+    ENVOY_STOP_ITERATION,
+    ENVOY_STOP_ITERATION_NO_BUFFER = 3      /* of a body alone */
 };
 
 
@@ -96,11 +97,11 @@ ENVOY_CALLBACK bool envoy_dynamic_module_callback_http_set_header(void *envoy,
 ENVOY_CALLBACK bool envoy_dynamic_module_callback_http_add_header(void *envoy,
     int type, envoy_str key, envoy_str value);
 
-/* Answers the request; all is copied.  The details are for access logs. */
+/* Answers the request, ":status" being one of the headers; all is copied. */
 
-ENVOY_CALLBACK void envoy_dynamic_module_callback_http_send_response(
-    void *envoy, uint32_t status, envoy_header *headers, size_t count,
-    envoy_str body, envoy_str details);
+ENVOY_CALLBACK void
+envoy_dynamic_module_callback_http_send_response_headers(void *envoy,
+    envoy_header *headers, size_t count, bool end_of_stream);
 
 /* What ..._per_route_config_new() returned for the route, or NULL. */
 

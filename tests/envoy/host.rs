@@ -5,6 +5,8 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
     ops::Deref,
+    thread,
+    time::Duration,
 };
 
 use libcors_testkit::{
@@ -102,6 +104,11 @@ impl Host {
         self.folder.write("check.json", &config.to_string()).unwrap();
         self.folder.check("check.json").unwrap()
     }
+}
+
+/// The typed configuration of the first filter.
+fn filter_of(config: &mut Value) -> &mut Value {
+    &mut manager_of(config)["http_filters"][0]["typed_config"]
 }
 
 /// The connection manager of the only listener.
@@ -578,12 +585,13 @@ fn decisions_are_logged_and_counted() {
     let routes = json!({
         "route_config": envoy::routes(vec![
             ruled("/loud", "strict?metadata=on"),
-            ruled("/quiet", "strict?stats=off"),
+            ruled("/quiet", "strict?metadata=off"),
+            ruled("/default", "strict"),
             ruled("/report", "report?metadata=on"),
             envoy::route("/", json!({})),
         ]),
     });
-    let listeners = [("front", "api"), ("silent", "api?metadata=on&stats=off")];
+    let listeners = [("front", "api"), ("loud", "api?metadata=on")];
     let listeners = listeners.map(|(name, policy)| {
         let filters = vec![envoy::cors(policy, POLICIES)];
         envoy::listener(name, &host.manager(filters, routes.clone()))
@@ -597,7 +605,7 @@ fn decisions_are_logged_and_counted() {
         tag("reason", r"^cors\.decisions\.\w+\.\w+(\.(\w+))$"),
     ]);
     let running = host.start(&bootstrap);
-    let silent = running.at("silent");
+    let loud = running.at("loud");
     running.preflight("/", APP);
     running.preflight("/", EVIL);
     running.preflight("/", EVIL);
@@ -608,8 +616,9 @@ fn decisions_are_logged_and_counted() {
     running.get("/quiet", EVIL);
     running.get("/report", EVIL);
     running.get("/missing/nothing", APP);
-    silent.preflight("/silent", EVIL);
-    silent.get("/silent", APP);
+    running.get("/default", EVIL);
+    loud.preflight("/all", EVIL);
+    loud.get("/all", APP);
 
     let metrics = running.server.admin("/stats/prometheus").unwrap();
     let stats = running.server.admin("/stats").unwrap();
@@ -622,21 +631,21 @@ fn decisions_are_logged_and_counted() {
     assert_eq!(
         ours(&stats, "cors."),
         [
-            "cors.decisions.actual.allow.allowed: 2",
-            "cors.decisions.actual.deny.origin_not_allowed: 3",
+            "cors.decisions.actual.allow.allowed: 3",
+            "cors.decisions.actual.deny.origin_not_allowed: 5",
             "cors.decisions.none.none.not_cors: 1",
             "cors.decisions.preflight.allow.allowed: 1",
-            "cors.decisions.preflight.deny.origin_not_allowed: 2",
+            "cors.decisions.preflight.deny.origin_not_allowed: 3",
         ]
     );
     assert_eq!(
         ours(&metrics, "envoy_cors_decisions"),
         [
-            ("actual", "allow", "allowed", 2),
-            ("actual", "deny", "origin_not_allowed", 3),
+            ("actual", "allow", "allowed", 3),
+            ("actual", "deny", "origin_not_allowed", 5),
             ("none", "none", "not_cors", 1),
             ("preflight", "allow", "allowed", 1),
-            ("preflight", "deny", "origin_not_allowed", 2),
+            ("preflight", "deny", "origin_not_allowed", 3),
         ]
         .map(|(kind, outcome, reason, count)| format!(
             "envoy_cors_decisions{{kind=\"{kind}\",outcome=\"{outcome}\",\
@@ -649,21 +658,21 @@ fn decisions_are_logged_and_counted() {
     assert_eq!(
         lines,
         [
-            "OPTIONS / 204 cors_preflight_allowed - - - -",
-            "OPTIONS / 204 cors_preflight_origin_not_allowed - - - -",
-            "OPTIONS / 204 cors_preflight_origin_not_allowed - - - -",
+            "OPTIONS / 204  - - - -",
+            "OPTIONS / 204  - - - -",
+            "OPTIONS / 204  - - - -",
             "GET / 200 via_upstream - - - -",
             "GET / 200 via_upstream - - - -",
             "GET / 200 via_upstream - - - -",
-            "GET /loud 403 cors_actual_origin_not_allowed actual deny \
-             origin_not_allowed strict",
-            "GET /quiet 403 cors_actual_origin_not_allowed - - - -",
+            "GET /loud 403  actual deny origin_not_allowed strict",
+            "GET /quiet 403  - - - -",
             "GET /report 200 via_upstream actual deny origin_not_allowed \
              report",
             "GET /missing/nothing 200 via_upstream - - - -",
-            "OPTIONS /silent 204 cors_preflight_origin_not_allowed preflight \
-             deny origin_not_allowed api",
-            "GET /silent 200 via_upstream actual allow allowed api",
+            // Whoever finds a 403 has to find the reason as well.
+            "GET /default 403  actual deny origin_not_allowed strict",
+            "OPTIONS /all 204  preflight deny origin_not_allowed api",
+            "GET /all 200 via_upstream actual allow allowed api",
         ]
     );
 }
@@ -676,6 +685,22 @@ fn bad_configurations_are_refused_with_every_problem() {
     let good = "[policy.a]\nallow_origins = [\"https://a.example\"]\n";
     host.folder.write("bad.toml", bad).unwrap();
     host.folder.write("good.toml", good).unwrap();
+    let two = format!("{good}[policy.b]\nallow_origins = []\n");
+    let nul = "a\0b";
+    let struct_ = |fields: Value| envoy::any("google.protobuf.Struct", fields);
+    let wrong_type = [
+        struct_(json!({ "value": { "allow_origins": [] } })),
+        envoy::any(
+            "google.protobuf.ListValue",
+            json!({ "value": [good, good] }),
+        ),
+        envoy::any("google.protobuf.BoolValue", json!({ "value": true })),
+        envoy::any("google.protobuf.Int64Value", json!({ "value": "1" })),
+        envoy::any(
+            "envoy.config.core.v3.DataSource",
+            json!({ "inline_string": good }),
+        ),
+    ];
     let missing = format!("file:{}", host.folder.file("missing.toml"));
     let from_bad = format!("file:{}", host.folder.file("bad.toml"));
     let from_good = format!("file:{}", host.folder.file("good.toml"));
@@ -705,14 +730,22 @@ fn bad_configurations_are_refused_with_every_problem() {
         (of_filter("a", &missing), &["missing.toml", "No such file"]),
         (of_filter("a", ""), &["cors: "]),
         (of_filter("nobody", good), &["\"nobody\""]),
-        (of_filter("", good), &["cors: "]),
-        (of_filter("?stats=off", good), &["cors: "]),
-        (of_filter("a?loud=on", good), &["loud"]),
-        (of_filter("a?stats=maybe", good), &["maybe"]),
-        (of_filter("a?stats", good), &["stats"]),
+        (of_filter("a", " \n"), &["cors: "]),
+        (of_filter("a", "\"\""), &["cors: "]),
+        (of_filter("", &two), &["filter_name", "\"a\", \"b\" or \"off\""]),
+        (of_filter("c", &two), &["filter_name", "\"a\", \"b\" or \"off\""]),
+        (of_filter(nul, good), &["NUL in its filter_name"]),
+        (of_filter("a\0", good), &["NUL in its filter_name"]),
+        (of_filter("a?loud=on", good), &["\"loud=on\"", "metadata=on"]),
+        (of_filter("a?metadata=maybe", good), &["maybe", "metadata=on"]),
+        (of_filter("a?metadata", good), &["\"metadata\"", "metadata=on"]),
+        (of_filter("a?", good), &["\"\"", "metadata=on"]),
         (of_route("a", Some(bad)), &problems),
         (of_route("nobody", Some(good)), &["\"nobody\""]),
-        (of_route("", None), &["cors: "]),
+        (of_route("", None), &["empty filter_name"]),
+        (of_route("", Some("")), &["empty filter_name"]),
+        (of_route("", Some(&two)), &["filter_name", "\"a\", \"b\""]),
+        (of_route(nul, None), &["NUL in its filter_name"]),
         (of_route("a?loud=on", None), &["loud"]),
     ] {
         let (taken, text) = host.check(&config);
@@ -727,10 +760,52 @@ fn bad_configurations_are_refused_with_every_problem() {
         let error = host.folder.start(&config, 1).unwrap_err().to_string();
         assert!(error.contains(expected[0]), "{error}");
     }
+    for value in wrong_type {
+        let mut config = of_filter("a", good);
+        filter_of(&mut config)["filter_config"] = value.clone();
+        let (taken, text) = host.check(&config);
+        assert!(!taken, "{value}\n{text}");
+        assert!(
+            text.contains("must be a google.protobuf.StringValue"),
+            "{text}"
+        );
+    }
+    // A mistake in a text is no reason to speak of types.
+    let (_, text) = host.check(&of_filter("a", bad));
+    assert!(!text.contains("StringValue"), "{text}");
+
+    let quoted = json!(good).to_string();
     for config in [
         of_filter("a", good),
-        of_filter("a?metadata=on&stats=off", good),
-        of_filter("a?metadata=off&stats=on", &from_good),
+        of_filter("a?metadata=on", good),
+        of_filter("a?metadata=off", &from_good),
+        of_filter("", good),
+        of_filter("?metadata=on", &from_good),
+        // A YAML block ends in a line break.
+        of_filter("a", &format!("{from_good}\n")),
+        of_filter(
+            "a",
+            &format!(" file: {}  \r\n", host.folder.file("good.toml")),
+        ),
+        of_filter("a", &format!("\n{good}\n\n")),
+        // JSON in place of its text: Envoy Gateway's `config`.
+        of_filter("a", &quoted),
+        of_filter("a", &format!("{quoted}\n")),
+        of_filter("", &json!(from_good).to_string()),
+        of_filter("a", &json!(format!("{from_good}\n")).to_string()),
+        of_filter("a", r#"{"policy": {"a": {"allow_origins": []}}}"#),
+        of_filter(
+            "a",
+            r#""\u005bpolicy.a]\nallow_origins = [] # \ud83d\ude00\u00e9\u20ac""#,
+        ),
+        // TOML may begin with a quote.
+        of_filter("a", "\"policy\".a.allow_origins = []"),
+        of_filter(
+            "a",
+            "\"policy\".a.allow_origins = [\n  \"http://a.example\"\n] # \"a\"",
+        ),
+        of_route("", Some(good)),
+        of_route("a", Some(&quoted)),
         // Relative to the folder that Envoy is started in.
         of_filter("a", "file:good.toml"),
         of_filter("off", good),
@@ -757,6 +832,225 @@ fn a_panic_of_the_library_costs_the_headers_alone() {
         assert_denied(&reply, 403);
     }
     running.server.wait_for_log("cors: a decision failed").unwrap();
+    running.assert_runs();
+}
+
+/// The lines of the log that say something like this.
+fn logged(running: &Running<'_>, text: &str) -> Vec<String> {
+    let log = running.server.log();
+    let lines = log.lines().filter(|line| line.contains(text));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn what_fails_closed_is_logged_once_a_minute() {
+    let host = Host::new();
+    let config = host.front(vec![
+        ruled("/nobody", "nobody"),
+        ruled("/somebody", "somebody"),
+        envoy::route("/", json!({})),
+    ]);
+    let mut running = host.start(&config);
+    for _ in 0..5 {
+        assert_denied(&running.get("/nobody", APP), 200);
+        assert_denied(&running.get("/somebody", APP), 200);
+        assert_allowed(&running.get("/", APP), 200, APP);
+    }
+    running.server.wait_for_log("somebody").unwrap();
+    for name in ["\"nobody\"", "\"somebody\""] {
+        let lines = logged(&running, name);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("[error]"), "{lines:?}");
+        // The names that exist.
+        for known in ["\"api\"", "\"open\"", "\"sockets\""] {
+            assert!(lines[0].contains(known), "{lines:?}");
+        }
+    }
+    assert_eq!(logged(&running, "cors: ").len(), 2);
+    running.assert_runs();
+    drop(running);
+
+    // In the build for tests a minute has two seconds.
+    let host = Host::with(&Installation::find_with_panics().unwrap());
+    let config = host.front(vec![envoy::route("/", json!({}))]);
+    let running = host.start(&config);
+    for times in 1..=2 {
+        for _ in 0..3 {
+            assert_denied(&running.get("/", "https://panic.example"), 200);
+        }
+        let count = || logged(&running, "cors: a decision failed").len();
+        running.server.wait_for("a line", || count() == times).unwrap();
+        thread::sleep(Duration::from_millis(2100));
+    }
+}
+
+#[test]
+fn the_first_of_two_filters_has_the_last_word() {
+    let host = Host::new();
+    let inner = |policy: &str| {
+        let filter = envoy::cors(policy, POLICIES);
+        envoy::with(filter, json!({ "name": "inner" }))
+    };
+    let routes = json!({
+        "route_config": envoy::routes(vec![
+            ruled("/off", "off"),
+            ruled("/forward", "forward"),
+            envoy::route("/", json!({})),
+        ]),
+    });
+    let listeners =
+        [("front", "open"), ("strict", "strict")].map(|(name, policy)| {
+            let filters = vec![envoy::cors("api", POLICIES), inner(policy)];
+            envoy::listener(name, &host.manager(filters, routes.clone()))
+        });
+    let mut running = host.start(&host.bootstrap(listeners.to_vec()));
+    assert_preflight(&running.preflight("/", APP));
+    assert_denied(&running.preflight("/", EVIL), 204);
+    assert_allowed(&running.get("/", APP), 200, APP);
+    assert_denied(&running.get("/", EVIL), 200);
+    // Where it does nothing the other one does.
+    let reply = running.preflight("/off", EVIL);
+    assert_eq!((reply.status, reply.value("vary")), (204, String::new()));
+    assert_eq!(reply.value("access-control-allow-origin"), "*");
+    assert_eq!(
+        running.get("/off", EVIL).value("access-control-allow-origin"),
+        "*"
+    );
+    // What it passes on may be answered behind it.
+    let reply = running.preflight("/forward", APP);
+    assert_eq!((reply.status, cors_lines(&reply)), (204, 3), "{reply:?}");
+    assert_eq!(reply.value("access-control-allow-origin"), APP);
+    let strict = running.at("strict");
+    assert_allowed(&strict.get("/", OTHER), 403, OTHER);
+    assert_denied(&strict.get("/", EVIL), 403);
+    running.assert_runs();
+}
+
+/// A script of Lua as a filter.
+fn lua(name: &str, script: &str) -> Value {
+    let source = json!({ "inline_string": script });
+    let filter =
+        envoy::filter("lua", "Lua", json!({ "default_source_code": source }));
+    envoy::with(filter, json!({ "name": name }))
+}
+
+#[test]
+fn answers_pass_the_filters_around() {
+    let host = Host::new();
+    let adds = |name: &str| {
+        let script = format!(
+            "function envoy_on_response(handle)\n\
+               local headers = handle:headers()\n\
+               headers:add('{name}', headers:get(':status'))\n\
+             end"
+        );
+        lua(name, &script)
+    };
+    let filters =
+        vec![adds("before"), envoy::cors("strict", POLICIES), adds("behind")];
+    let fields = json!({
+        "route_config": envoy::routes(vec![envoy::route("/", json!({}))]),
+    });
+    let manager = host.manager(filters, fields);
+    let config = host.bootstrap(vec![envoy::listener("front", &manager)]);
+    let mut running = host.start(&config);
+    for (reply, status) in [
+        (running.preflight("/", EVIL), 204),
+        (running.get("/", EVIL), 403),
+        (running.get("/", APP), 200),
+    ] {
+        assert_eq!(reply.status, status);
+        assert!(reply.value("vary").ends_with("Origin"), "{reply:?}");
+        assert_eq!(reply.value("before"), status.to_string());
+        assert_eq!(reply.value("behind"), status.to_string());
+    }
+    running.assert_runs();
+}
+
+#[test]
+fn the_rest_of_an_answered_request_does_no_harm() {
+    let host = Host::new();
+    // The answer waits for another server.
+    let slow = "function envoy_on_response(handle)\n\
+                  handle:httpCall('side', {\n\
+                    [':method'] = 'GET', [':path'] = '/slow/200',\n\
+                    [':authority'] = 'side'}, '', 5000)\n\
+                end";
+    let routes = json!({
+        "route_config": envoy::routes(vec![envoy::route("/", json!({}))]),
+        "http_protocol_options": { "enable_trailers": true },
+    });
+    let listeners = [("front", vec![]), ("slow", vec![lua("slow", slow)])].map(
+        |(name, others)| {
+            let filters = [vec![envoy::cors("strict", POLICIES)], others];
+            let fields = routes.clone();
+            envoy::listener(name, &host.manager(filters.concat(), fields))
+        },
+    );
+    let mut config = host.bootstrap(listeners.to_vec());
+    let clusters = &mut config["static_resources"]["clusters"];
+    let side = envoy::cluster("side", host.application.port());
+    clusters.as_array_mut().unwrap().push(side);
+    let mut running = host.start(&config);
+
+    let chunked = line("Transfer-Encoding", "chunked");
+    let length = line("Content-Length", "100000");
+    let parts: [&[u8]; 3] =
+        [b"5\r\nhello\r\n", b"5\r\nworld\r\n", b"0\r\nX-A: b\r\n\r\n"];
+    let half: &[u8] = &[b'a'; 50_000];
+    let method = line("Access-Control-Request-Method", "PUT");
+    let origin = line("Origin", EVIL);
+    for listener in ["front", "slow"] {
+        let port = running.server.port(listener);
+        let requests = [
+            ("POST", vec![origin.clone(), chunked.clone()], &parts[..]),
+            ("POST", vec![origin.clone(), length.clone()], &[half, half]),
+            // A body that never comes.
+            ("POST", vec![origin.clone(), length.clone()], &[]),
+            (
+                "OPTIONS",
+                vec![origin.clone(), method.clone(), chunked.clone()],
+                &parts,
+            ),
+        ];
+        for (verb, lines, parts) in requests {
+            let status = if verb == "POST" { 403 } else { 204 };
+            let mut client = Client::connect(port).unwrap();
+            let head = http::kept_request_bytes(verb.as_bytes(), "/", &lines);
+            client.send(&head).unwrap();
+            for part in parts {
+                thread::sleep(Duration::from_millis(10));
+                // Envoy may have ended the connection by now.
+                drop(client.send(part));
+            }
+            assert_denied(&client.reply(true).unwrap(), status);
+        }
+        // Over HTTP/2 the connection lives on.
+        let mut client = http2::Client::connect(port).unwrap();
+        let lines = [origin.clone()];
+        let (reply, _) = client
+            .open(&http2::Request {
+                method: b"POST",
+                path: "/",
+                protocol: None,
+                lines: &lines,
+            })
+            .unwrap();
+        assert_denied(&reply, 403);
+    }
+    let upstream = "cluster.application.upstream_rq_total";
+    assert_eq!(running.server.stat(upstream).unwrap(), 0);
+    // On a connection that stays, too.
+    let mut client = Client::connect(running.port).unwrap();
+    let lines = [line("Origin", APP), method, line("Content-Length", "5")];
+    let preflight = http::kept_request_bytes(b"OPTIONS", "/", &lines);
+    let get = http::kept_request_bytes(b"GET", "/", &lines[..1]);
+    client.send(&[&preflight[..], b"hello", &get].concat()).unwrap();
+    assert_eq!(client.reply(true).unwrap().status, 204);
+    if let Ok(reply) = client.reply(true) {
+        assert_eq!(reply.value("access-control-allow-origin"), APP);
+        assert_eq!(reply.status, 200);
+    }
     running.assert_runs();
 }
 

@@ -102,6 +102,10 @@ const FLAGS: [&str; 12] = [
     "-Werror",
 ];
 
+/// For the module of tests: another layout of what modules see of each other, and
+/// less patience.
+const TEST_FLAGS: [&str; 2] = ["-DCORS_TEST_LAYOUT", "-DCORS_LOG_AGAIN=2"];
+
 /// Builds the module; the same file serves all versions.
 pub fn build(variant: &Variant) -> Result<PathBuf> {
     packages::ensure(&[
@@ -133,6 +137,9 @@ pub fn build(variant: &Variant) -> Result<PathBuf> {
     // With all symbols, for those who look at the machine code.
     let full = objects.join(MODULE);
     let mut link = run::command("cc");
+    if variant.features.iter().any(|feature| feature == "test-panic") {
+        link.args(TEST_FLAGS);
+    }
     link.args(FLAGS)
         // No path of the machine that builds gets in.
         .arg(format!("-ffile-prefix-map={}=/libcors", run::root().display()))
