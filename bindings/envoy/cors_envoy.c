@@ -138,8 +138,7 @@ static const cors_counted_t  cors_counted[] = {
 typedef enum {
     CORS_UNDECIDED,
     CORS_DECIDED,
-    CORS_IGNORED,               /* by "off" */
-    CORS_ANSWERED               /* by this filter */
+    CORS_DONE                   /* "off", or answered by this filter */
 } cors_state;
 
 
@@ -899,47 +898,15 @@ envoy_dynamic_module_on_http_filter_request_headers(void *envoy,
 
     cors_decide_stream(stream, envoy);
 
-    if (stream->state == CORS_IGNORED || stream->decision.status == 0) {
+    if (stream->state == CORS_DONE || stream->decision.status == 0) {
         return ENVOY_CONTINUE;
     }
 
-    stream->state = CORS_ANSWERED;
+    stream->state = CORS_DONE;
 
     cors_answer(&stream->decision, envoy);
 
     return ENVOY_STOP_ITERATION;
-}
-
-
-/*
- * The rest of a request that was answered: where another filter holds the answer
- * back, Envoy still asks, and would pass the request on.
- */
-
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_request_body(void *envoy,
-    const void *module, bool end_of_stream)
-{
-    const cors_stream  *stream = module;
-
-    (void) envoy;
-    (void) end_of_stream;
-
-    return (stream->state == CORS_ANSWERED) ? ENVOY_STOP_ITERATION_NO_BUFFER
-                                            : ENVOY_CONTINUE;
-}
-
-
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_request_trailers(void *envoy,
-    const void *module)
-{
-    const cors_stream  *stream = module;
-
-    (void) envoy;
-
-    return (stream->state == CORS_ANSWERED) ? ENVOY_STOP_ITERATION
-                                            : ENVOY_CONTINUE;
 }
 
 
@@ -983,7 +950,7 @@ cors_decide_stream(cors_stream *stream, void *envoy)
     policy = cors_choose(stream, envoy, &conf);
 
     if (conf->off) {
-        stream->state = CORS_IGNORED;
+        stream->state = CORS_DONE;
         return;
     }
 
@@ -1604,42 +1571,31 @@ cors_change_headers(const cors_decision *d, void *envoy,
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 
-#define CORS_IDLE(hook, ...)                                                  \
-    ENVOY_HOOK void envoy_dynamic_module_on_http_filter_##hook(               \
+#define CORS_IDLE(type, hook, ...)                                            \
+    ENVOY_HOOK type envoy_dynamic_module_on_http_filter_##hook(               \
         void *envoy, const void *module __VA_OPT__(,) __VA_ARGS__)            \
     {                                                                         \
+        return (type) ENVOY_CONTINUE;                                         \
     }
 
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_response_body(void *envoy,
-    const void *module, bool end_of_stream)
-{
-    return ENVOY_CONTINUE;
-}
-
-
-ENVOY_HOOK int
-envoy_dynamic_module_on_http_filter_response_trailers(void *envoy,
-    const void *module)
-{
-    return ENVOY_CONTINUE;
-}
-
-
-CORS_IDLE(stream_complete)
-CORS_IDLE(http_callout_done, uint64_t id, int result, envoy_header *headers,
-    size_t count, envoy_str *body, size_t body_count)
-CORS_IDLE(http_stream_headers, uint64_t id, envoy_header *headers,
+CORS_IDLE(int, request_body, bool end_of_stream)
+CORS_IDLE(int, request_trailers)
+CORS_IDLE(int, response_body, bool end_of_stream)
+CORS_IDLE(int, response_trailers)
+CORS_IDLE(void, stream_complete)
+CORS_IDLE(void, http_callout_done, uint64_t id, int result,
+    envoy_header *headers, size_t count, envoy_str *body, size_t body_count)
+CORS_IDLE(void, http_stream_headers, uint64_t id, envoy_header *headers,
     size_t count, bool end_of_stream)
-CORS_IDLE(http_stream_data, uint64_t id, const envoy_str *data, size_t count,
-    bool end_of_stream)
-CORS_IDLE(http_stream_trailers, uint64_t id, envoy_header *trailers,
+CORS_IDLE(void, http_stream_data, uint64_t id, const envoy_str *data,
+    size_t count, bool end_of_stream)
+CORS_IDLE(void, http_stream_trailers, uint64_t id, envoy_header *trailers,
     size_t count)
-CORS_IDLE(http_stream_complete, uint64_t id)
-CORS_IDLE(http_stream_reset, uint64_t id, int reason)
-CORS_IDLE(scheduled, uint64_t event)
-CORS_IDLE(downstream_above_write_buffer_high_watermark)
-CORS_IDLE(downstream_below_write_buffer_low_watermark)
+CORS_IDLE(void, http_stream_complete, uint64_t id)
+CORS_IDLE(void, http_stream_reset, uint64_t id, int reason)
+CORS_IDLE(void, scheduled, uint64_t event)
+CORS_IDLE(void, downstream_above_write_buffer_high_watermark)
+CORS_IDLE(void, downstream_below_write_buffer_low_watermark)
 
 
 /* Envoy's log */

@@ -59,8 +59,7 @@ enum {
 
 enum {
     ENVOY_CONTINUE = 0,
-    ENVOY_STOP_ITERATION,
-    ENVOY_STOP_ITERATION_NO_BUFFER = 3      /* of a body alone */
+    ENVOY_STOP_ITERATION
 };
 
 

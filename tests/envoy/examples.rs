@@ -82,6 +82,7 @@ fn all_are_tested_here() {
     let tested = [
         "cors-filter.yaml",
         "cors.toml",
+        "custom-methods.yaml",
         "ecds.yaml",
         "jwks.json",
         "jwt_authn.yaml",
@@ -170,4 +171,32 @@ fn preflights_need_no_access() {
     let lines = [("Origin", APP), ("X-Key", "secret")];
     assert_allowed(&front.ask("GET", "/", &lines), 200, APP);
     assert_allowed(&front.ask("POST", "/", &lines), 403, APP);
+}
+
+#[test]
+fn methods_that_envoy_does_not_know() {
+    const SETTING: &str = "allow_custom_methods: true";
+    let example = Example::new();
+    let name = "custom-methods.yaml";
+    let sync = |front: Front| front.ask("SYNC", "/", &[("Origin", APP)]);
+    let lines = [("Origin", APP), ("Access-Control-Request-Method", "SYNC")];
+    let (server, front) = example.start(name);
+    let reply = front.ask("OPTIONS", "/", &lines);
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.value("access-control-allow-methods"), "SYNC");
+    let reply = sync(front);
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.value("access-control-allow-origin"), APP);
+    assert_denied(&front.ask("SYNC", "/", &[("Origin", EVIL)]), 200);
+    drop(server);
+
+    // Without the setting the preflight is as right, and of no use.
+    let text = example.folder.read(name);
+    assert!(text.contains(SETTING));
+    let text = text.replace(SETTING, "allow_custom_methods: false");
+    example.folder.write(name, &text).unwrap();
+    let (_server, front) = example.start(name);
+    assert_eq!(front.ask("OPTIONS", "/", &lines).status, 204);
+    let reply = sync(front);
+    assert_eq!((reply.status, cors_lines(&reply)), (400, 0), "{reply:?}");
 }

@@ -5,6 +5,7 @@ use std::{
     io::{Read as _, Write as _},
     net::{Shutdown, TcpStream},
     ops::Deref,
+    process::Command,
     thread,
     time::Duration,
 };
@@ -815,6 +816,34 @@ fn bad_configurations_are_refused_with_every_problem() {
         let (taken, text) = host.check(&config);
         assert!(taken, "{text}");
     }
+}
+
+#[test]
+fn routes_name_a_file_from_1_39_on() {
+    let host = Host::new();
+    let installation = Installation::find().unwrap();
+    let module = installation.module.unwrap().display().to_string();
+    let by_file = json!({
+        "module": { "local": { "filename": module } },
+        "do_not_close": true,
+    });
+    let overrides = |config: &Value| {
+        let mut overrides = envoy::with_policy("open", None);
+        overrides[envoy::FILTER]["dynamic_module_config"] = config.clone();
+        host.front(vec![envoy::route(
+            "/",
+            json!({ "typed_per_filter_config": overrides }),
+        )])
+    };
+    let version = Command::new(installation.envoy).arg("--version").output();
+    let version = String::from_utf8(version.unwrap().stdout).unwrap();
+    let (taken, text) = host.check(&overrides(&by_file));
+    assert_eq!(taken, !version.contains("/1.38."), "{version}: {text}");
+    // The filter may, everywhere.
+    let mut config = host.front(vec![envoy::route("/", json!({}))]);
+    filter_of(&mut config)["dynamic_module_config"] = by_file;
+    let (taken, text) = host.check(&config);
+    assert!(taken, "{text}");
 }
 
 #[test]

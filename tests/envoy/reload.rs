@@ -375,7 +375,7 @@ fn a_bad_file_leaves_the_old_policy_in_force() {
     wait_for_exposed(&server, "x-a");
     folder.replace("policies.toml", B).unwrap();
     // Another text of the same meaning, as Envoy ignores what has not changed.
-    let again = envoy::ecds("p?stats=on", &named);
+    let again = envoy::ecds("p?metadata=off", &named);
     folder.replace("ecds.json", &again).unwrap();
     wait_for_exposed(&server, "x-b");
     assert_eq!(server.ended().unwrap(), None, "{}", server.log());
@@ -485,6 +485,151 @@ fn new_code_comes_with_a_new_name() {
     server.wait_for("the new code", provoke).unwrap();
     assert_eq!(exposed(port), "x-a");
     assert_eq!(server.ended().unwrap(), None, "{}", server.log());
+}
+
+/// A folder with the module, a copy of it, and the build for tests, which sees
+/// other copies by another layout; and what of it each is named by.
+fn copies(shipped: &Installation) -> Folder {
+    let code = shipped.prepare(&[]).unwrap();
+    let tests = Installation::find_with_panics().unwrap();
+    for (installation, name) in
+        [(shipped, OLD), (shipped, COPY), (&tests, OTHER_LAYOUT)]
+    {
+        let module = installation.module.as_ref().unwrap();
+        let file = code.path().join(format!("lib{name}.so"));
+        fs::copy(module, file).unwrap();
+    }
+    code
+}
+
+const OLD: &str = "cors_envoy";
+const COPY: &str = "cors_envoy-copy";
+const OTHER_LAYOUT: &str = "cors_envoy-other";
+
+/// A configuration that names this code.
+fn by_code(code: &str, mut config: Value) -> Value {
+    config["dynamic_module_config"]["name"] = code.into();
+    config
+}
+
+/// The filter, by ECDS.
+fn ecds_of(code: &str) -> String {
+    let document = "[policy.p]\n\
+                    allow_origins = [\"https://app.example.com\"]\n\
+                    allow_credentials = true\n\
+                    [policy.guarded]\n\
+                    allow_origins = [\"https://app.example.com\"]\n\
+                    websocket = \"reject\"\n";
+    let config = by_code(code, envoy::cors_config("p", document));
+    let fields = json!({ "name": envoy::FILTER, "typed_config": config });
+    json!({ "resources": [envoy::any(EXTENSION, fields)] }).to_string()
+}
+
+/// Routes with every kind of override, by RDS.
+fn rds_of(code: &str) -> String {
+    let partner = "[policy.partner]\n\
+                   allow_origins = [\"https://partner.example\"]\n";
+    let overridden = |prefix: &str, policy: &str, document: Option<&str>| {
+        let mut overrides = envoy::with_policy(policy, document);
+        overrides[envoy::FILTER] =
+            by_code(code, overrides[envoy::FILTER].clone());
+        envoy::route(prefix, json!({ "typed_per_filter_config": overrides }))
+    };
+    let routes = envoy::routes(vec![
+        overridden("/partner", "partner", Some(partner)),
+        overridden("/legacy", "off", None),
+        overridden("/socket", "guarded", None),
+        envoy::route("/", json!({})),
+    ]);
+    json!({ "resources": [envoy::any(ROUTE, routes)] }).to_string()
+}
+
+/// What each route says to pages of three origins: the status, and the origins
+/// that it allows.
+fn said(port: u16) -> Vec<(u16, String)> {
+    let mut said = Vec::new();
+    for path in ["/partner", "/legacy", "/socket", "/"] {
+        for origin in [APP, "https://partner.example", "https://evil.example"] {
+            let mut lines = vec![line("Origin", origin)];
+            if path == "/socket" {
+                lines.push(line("Connection", "Upgrade"));
+                lines.push(line("Upgrade", "websocket"));
+            }
+            let request = http::kept_request_bytes(b"GET", path, &lines);
+            let mut client = Client::connect(port).unwrap();
+            let reply = client.ask(&request).unwrap();
+            let allowed = reply.value("access-control-allow-origin");
+            said.push((reply.status, allowed));
+        }
+    }
+    said
+}
+
+#[test]
+fn new_code_beside_old_code_fails_closed_until_both_are_named() {
+    let application = Application::start().unwrap();
+    let shipped = Installation::find().unwrap();
+    let code = copies(&shipped);
+    let module = code.path().join(envoy::MODULE);
+    let installation = Installation { module: Some(module), ..shipped.clone() };
+    let yes = |status, origin: &str| (status, origin.to_owned());
+    let no = |status| (status, String::new());
+    let wrong = "*,https://wrong.example";
+    let plain = [yes(200, APP), no(200), no(200)];
+    let right = [
+        &[no(200), yes(200, "https://partner.example"), no(200)][..],
+        &[yes(200, wrong), yes(200, wrong), yes(200, wrong)],
+        &[yes(101, APP), no(403), no(403)],
+        &plain,
+    ]
+    .concat();
+    // Sockets of all origins are refused, and CORS headers removed.
+    let closed = [
+        &[no(200), no(200), no(200)][..],
+        &[no(200), no(200), no(200)],
+        &[no(403), no(403), no(403)],
+        &plain,
+    ]
+    .concat();
+    for new in [COPY, OTHER_LAYOUT] {
+        let steps = [("ecds.json", ecds_of(new)), ("rds.json", rds_of(new))];
+        for (first, second) in [(0, 1), (1, 0)] {
+            let folder = installation.prepare(&[]).unwrap();
+            folder.write("ecds.json", &ecds_of(OLD)).unwrap();
+            folder.write("rds.json", &rds_of(OLD)).unwrap();
+            let filter = envoy::cors_by_ecds(&folder.file("ecds.json"));
+            let config = envoy::bootstrap(
+                vec![listener("front", filter, by_rds(&folder))],
+                vec![envoy::application(application.port())],
+            );
+            let mut server = folder.start(&config, 2).unwrap();
+            let port = server.port("front");
+            assert_eq!(said(port), right, "{new}");
+            let step = |index: usize| {
+                let (file, text): &(&str, String) = &steps[index];
+                folder.replace(file, text).unwrap();
+            };
+            step(first);
+            let changed = || said(port) != right;
+            server.wait_for("the first step", changed).unwrap();
+            assert_eq!(said(port), closed, "{new}, {}", steps[first].0);
+            assert_eq!(said(port), closed, "{new}, {}", steps[first].0);
+            let log = server.log();
+            let lines: Vec<_> = log
+                .lines()
+                .filter(|line| line.contains("cors: ") && line.contains("copy"))
+                .collect();
+            // In the build for tests a minute has two seconds.
+            assert!((1..4).contains(&lines.len()), "{lines:?}");
+            assert!(lines[0].contains("[error]"), "{lines:?}");
+            let counter = "cors.decisions.actual.deny.no_policy";
+            assert!(server.stat(counter).unwrap() >= 12, "{new}");
+            step(second);
+            let whole = || said(port) == right;
+            server.wait_for("the second step", whole).unwrap();
+            assert_eq!(server.ended().unwrap(), None, "{}", server.log());
+        }
+    }
 }
 
 /// The management server in `xds/`.

@@ -55,7 +55,7 @@ const CONTENDERS: [(&str, Cors); 11] = [
     ("module, 100 origins", Cors::Module(Origins::Exact(100), "")),
     ("module, 1000 origins", Cors::Module(Origins::Exact(1000), "")),
     ("module, expression", Cors::Module(Origins::Expression, "")),
-    ("module, stats=off", Cors::Module(Origins::Exact(1), "?stats=off")),
+    ("module, policy of the route", Cors::Route(Origins::Exact(1))),
     ("module, metadata=on", Cors::Module(Origins::Exact(1), "?metadata=on")),
 ];
 
@@ -66,6 +66,8 @@ enum Cors {
     Envoy(Origins),
     /// The module, with these options.
     Module(Origins, &'static str),
+    /// The module, where the route has the policy.
+    Route(Origins),
 }
 
 /// The kinds of requests.
@@ -194,6 +196,12 @@ fn configuration(application: u16) -> Value {
                 let policy = format!("shop{options}");
                 filters.push(envoy::cors(&policy, &origins.document()));
             }
+            Cors::Route(origins) => {
+                let document = origins.document();
+                filters.push(envoy::cors("off", &document));
+                let policy = envoy::with_policy("shop", Some(&document));
+                route = json!({ "typed_per_filter_config": policy });
+            }
         }
         filters.push(envoy::router());
         let manager = envoy::manager(json!({
@@ -233,7 +241,8 @@ fn envoys_own(origins: Origins) -> Value {
 fn request(cors: Cors, kind: &str) -> Vec<u8> {
     let last = match cors {
         Cors::Envoy(Origins::Exact(count))
-        | Cors::Module(Origins::Exact(count), _) => count - 1,
+        | Cors::Module(Origins::Exact(count), _)
+        | Cors::Route(Origins::Exact(count)) => count - 1,
         _ => 0,
     };
     let asked = origin(last);
