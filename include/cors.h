@@ -706,6 +706,18 @@ int32_t cors_request_builder_add_all(struct cors_request_builder *builder,
 /** No policy was given, or the call failed. */
 #define CORS_REASON_NO_POLICY 12
 
+/**
+ * The number of kinds: those of decisions are below it. A later version may have
+ * more.
+ */
+#define CORS_KINDS 4
+
+/**
+ * One more than the largest reason: those of decisions are below it, and from 1. A
+ * later version may have more.
+ */
+#define CORS_REASONS 13
+
 /** The value of cors_decision.rule where no entry of the list matched. */
 #define CORS_RULE_NONE 0xffffffffu
 
@@ -1129,13 +1141,20 @@ CORS_API const char *cors_reason_str(uint32_t reason);
  * a CORS_KIND_... that have a CORS_REASON_..., or CORS_OUTCOME_NEVER if there are
  * none.
  *
- * Servers that count decisions can so prepare a counter for each: kinds are counted
- * from 0 and reasons from 1, up to the first that cors_kind_str() and
- * cors_reason_str() call "unknown".
+ * Servers that count decisions can so prepare a counter for each, below CORS_KINDS
+ * and CORS_REASONS.
  */
 CORS_API
 uint32_t cors_reason_outcome(uint32_t kind,
                              uint32_t reason);
+
+/**
+ * cors_header_str returns the name of a CORS_HEADER_... in lower case, such as
+ * "access-control-allow-origin".
+ *
+ * The string is static. Unknown numbers give "unknown".
+ */
+CORS_API const char *cors_header_str(uint32_t header);
 
 /**
  * cors_explain tells in words what cors_decide() answers: the steps in the

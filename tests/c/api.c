@@ -2198,6 +2198,24 @@ edit_many_vary_lines(void)
 
 
 static int
+header_words(void)
+{
+    uint32_t  i;
+
+    CHECK(strcmp(cors_header_str(CORS_HEADER_MAX_AGE),
+                 "access-control-max-age") == 0);
+
+    for (i = 0; i < 40; i++) {
+        CHECK((strcmp(cors_header_str(i), "unknown") != 0)
+              == (i >= CORS_HEADER_ALLOW_ORIGIN
+                  && i <= CORS_HEADER_TIMING_ALLOW_ORIGIN));
+    }
+
+    return 0;
+}
+
+
+static int
 reason_outcomes(void)
 {
     uint32_t  kind, reason, outcome, count;
@@ -2277,6 +2295,7 @@ static const test_t  tests[] = {
     { "build a request", build_request },
     { "edit a response", edit_response },
     { "edit many Vary lines", edit_many_vary_lines },
+    { "header words", header_words },
     { "outcomes of reasons", reason_outcomes },
     { "explain", explain },
     { "random requests", random_requests },

@@ -188,3 +188,6 @@ OFFSET(cors_edits, decision, 56, 32);
 OFFSET(cors_edits, pass, 64, 36);
 OFFSET(cors_edits, vary_count, 68, 40);
 OFFSET(cors_edits, vary_lines, 72, 44);
+
+VALUE(CORS_KINDS, 4);
+VALUE(CORS_REASONS, 13);

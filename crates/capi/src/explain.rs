@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 
-use libcors_policy::{Kind, Outcome, Policy, Reason};
+use libcors_policy::{HeaderName, Kind, Outcome, Policy, Reason};
 
 use crate::{
     ffi::{self, Buffer, guard},
@@ -39,6 +39,17 @@ pub extern "C" fn cors_reason_str(reason: u32) -> *const c_char {
     name(reason_of(reason).map(Reason::as_str_with_nul))
 }
 
+/// cors_header_str returns the name of a CORS_HEADER_... in lower case, such as
+/// "access-control-allow-origin".
+///
+/// The string is static. Unknown numbers give "unknown".
+#[unsafe(no_mangle)]
+pub extern "C" fn cors_header_str(header: u32) -> *const c_char {
+    let known =
+        HeaderName::ALL.into_iter().find(|known| *known as u32 == header);
+    name(known.map(HeaderName::as_lower_str_with_nul))
+}
+
 fn reason_of(reason: u32) -> Option<Reason> {
     Reason::ALL.iter().copied().find(|known| *known as u32 == reason)
 }
@@ -50,9 +61,8 @@ pub const CORS_OUTCOME_NEVER: u32 = 0xffff_ffff;
 /// a CORS_KIND_... that have a CORS_REASON_..., or CORS_OUTCOME_NEVER if there are
 /// none.
 ///
-/// Servers that count decisions can so prepare a counter for each: kinds are counted
-/// from 0 and reasons from 1, up to the first that cors_kind_str() and
-/// cors_reason_str() call "unknown".
+/// Servers that count decisions can so prepare a counter for each, below CORS_KINDS
+/// and CORS_REASONS.
 #[unsafe(no_mangle)]
 pub extern "C" fn cors_reason_outcome(kind: u32, reason: u32) -> u32 {
     let kind = Kind::ALL.into_iter().find(|known| *known as u32 == kind);

@@ -2,7 +2,7 @@
 
 use core::ffi::c_char;
 
-use libcors_policy::Reason;
+use libcors_policy::{Kind, Reason};
 
 /// A compiled document: any number of named policies.
 ///
@@ -166,12 +166,21 @@ const _: () = {
         CORS_REASON_NO_POLICY,
     ];
     assert!(REASONS.len() == Reason::ALL.len());
+    assert!(CORS_REASONS == REASONS.len() + 1);
+    assert!(CORS_KINDS == Kind::ALL.len());
     let mut at = 0;
     while at < REASONS.len() {
         assert!(REASONS[at] == Reason::ALL[at] as u32);
         at += 1;
     }
 };
+
+/// The number of kinds: those of decisions are below it. A later version may have
+/// more.
+pub const CORS_KINDS: usize = 4;
+/// One more than the largest reason: those of decisions are below it, and from 1. A
+/// later version may have more.
+pub const CORS_REASONS: usize = 13;
 
 /// The value of cors_decision.rule where no entry of the list matched.
 pub const CORS_RULE_NONE: u32 = 0xffff_ffff;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use crate::{
     codes,
     diagnostic::{Report, Sink},
+    outcome::Format,
     source::{Span, quote},
     tree::{Entry, Kind, MAX_DEPTH, Table, Value},
 };
@@ -27,6 +28,21 @@ pub(crate) fn parse<'t>(
         parser.error(span, "nothing may follow the document's object", None);
     }
     value
+}
+
+/// The policy file in a text that is one JSON string and nothing else, which in
+/// TOML would be a key without a value.
+pub(crate) fn unquote(text: &[u8], format: Format) -> Option<String> {
+    let text = str::from_utf8(text).ok()?.trim();
+    let quoted = text.len() > 1 && text.starts_with('"') && text.ends_with('"');
+    if format != Format::Auto || !quoted {
+        return None;
+    }
+    let mut sink = Sink::default();
+    match parse(text, 0, &mut sink).kind {
+        Kind::String(text) if !sink.has_errors() => Some(text.into_owned()),
+        _ => None,
+    }
 }
 
 struct Parser<'t, 's> {

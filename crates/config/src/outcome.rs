@@ -23,8 +23,9 @@ pub const MAX_LEN: usize = 256 << 20;
 /// The format of a document.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Format {
-    /// JSON if the first character that is no white space is `{`, else TOML. (A
-    /// byte-order mark is passed over.)
+    /// JSON if the first character that is not white space is `{`, else TOML. A
+    /// byte-order mark is skipped. A text that is one JSON string, as configuration
+    /// formats that are JSON themselves pass it, is a policy file in quotes.
     #[default]
     Auto,
     /// TOML 1.1.
@@ -195,6 +196,8 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 ///
 /// Never panics, whatever the text.
 pub fn parse(text: &[u8], source: &str, format: Format) -> Outcome {
+    let inner = json::unquote(text, format);
+    let text = inner.as_deref().map_or(text, str::as_bytes);
     let outcome = run(text, source, format, |name, policy, spec, resolved| {
         let allow_origins = resolved.origins();
         let spec = PolicySpec { allow_origins, ..spec };
@@ -214,6 +217,8 @@ pub fn compile(
     source: &str,
     format: Format,
 ) -> Outcome<Vec<CompiledPolicy>> {
+    let inner = json::unquote(text, format);
+    let text = inner.as_deref().map_or(text, str::as_bytes);
     let outcome = run(text, source, format, |name, policy, _, resolved| {
         let offset = resolved.policy.span.start;
         (name.to_owned(), policy, offset)

@@ -477,3 +477,21 @@ regex = 'https://app\\.example\\.com'
     let policies = outcome.policies.unwrap();
     assert_eq!(policies.get("lan").unwrap().spec().allow_origins.len(), 2);
 }
+
+#[test]
+fn a_policy_file_may_be_a_json_string() {
+    let text =
+        r#" "[policy.a]\nallow_origins = [\"https://\u0061.example/\"]\n" "#;
+    let outcome = parse(text.as_bytes(), "t", Format::Auto);
+    let error = outcome.diagnostics.errors().next().unwrap();
+    assert_eq!((error.code, error.line, error.column), ("E0209", 2, 36));
+    let text = text.replace("e/", "e");
+    let outcome = parse(text.as_bytes(), "t", Format::Auto);
+    assert!(outcome.policies.is_some(), "{:#?}", outcome.diagnostics);
+    for text in ["\"", "\"\"", "\"a\"b\"", "\"[policy.a]\\q\"", "'x'"] {
+        let outcome = parse(text.as_bytes(), "t", Format::Auto);
+        assert!(outcome.policies.is_none(), "{text}");
+    }
+    let outcome = parse(text.as_bytes(), "t", Format::Toml);
+    assert!(outcome.policies.is_none());
+}
