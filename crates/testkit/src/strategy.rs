@@ -200,7 +200,7 @@ fn long_list() -> impl Strategy<Value = Value> {
             .map(|index| if index % 50 == 25 { '.' } else { filler });
         format!("https://{}", host.collect::<String>())
     };
-    (1020..1030usize, any::<bool>()).prop_map(move |(total, twice)| {
+    (1023..1027usize, any::<bool>()).prop_map(move |(total, twice)| {
         let mut list: Vec<String> =
             "abcd".chars().map(|filler| entry(203, filler)).collect();
         list.push(entry(total - 4 * (203 + ", ".len()), 'e'));
@@ -392,7 +392,8 @@ fn near_network(entry: &Table) -> Vec<Vec<u8>> {
         }
         Some(_) => vec![String::new(), ":8080".to_owned()],
     };
-    let mut near = Vec::new();
+    let v6 = |number| format!("[{}]", serialize_ipv6(Ipv6Addr::from(number)));
+    let mut hosts = Vec::new();
     for number in [
         first,
         last,
@@ -400,10 +401,20 @@ fn near_network(entry: &Table) -> Vec<Vec<u8>> {
         first.wrapping_sub(1) & all,
         last.wrapping_add(1) & all,
     ] {
-        let host = match u32::try_from(number) {
+        hosts.push(match u32::try_from(number) {
             Ok(number) if width == 32 => Ipv4Addr::from(number).to_string(),
-            _ => format!("[{}]", serialize_ipv6(Ipv6Addr::from(number))),
-        };
+            _ => v6(number),
+        });
+    }
+    // The same bits as an address of the other family.
+    let bits = first.to_be_bytes();
+    hosts.push(if width == 32 {
+        v6(first << 96)
+    } else {
+        format!("{}.{}.{}.{}", bits[0], bits[1], bits[2], bits[3])
+    });
+    let mut near = Vec::new();
+    for host in hosts {
         for port in &ports {
             near.push(format!("{scheme}://{host}{port}").into_bytes());
         }
@@ -440,7 +451,8 @@ pub fn origin(policy: &Table) -> BoxedStrategy<Vec<u8>> {
         }
         if entry.starts_with("app") {
             // Hosts without labels, which no asterisk but the one that is the whole host matches.
-            for front in ["", ".", "a.", "a..b"] {
+            let long = "a".repeat(64);
+            for front in ["", ".", "a.", "a..b", "a:1", &long] {
                 near.push(rest.replace('*', front).into_bytes());
             }
         }
@@ -454,15 +466,15 @@ pub fn origin(policy: &Table) -> BoxedStrategy<Vec<u8>> {
     if near.is_empty() {
         any.boxed()
     } else {
-        prop_oneof![2 => select(near), 1 => any].boxed()
+        prop_oneof![4 => select(near), 1 => any].boxed()
     }
 }
 
 fn method_line() -> impl Strategy<Value = Vec<u8>> {
     or_mutated(
         select(vec![
-            "GET", "POST", "PUT", "DELETE", "PATCH", "patch", "QUERY",
-            "OPTIONS", "*", "",
+            "GET", "GET", "GET", "POST", "PUT", "PUT", "DELETE", "PATCH",
+            "patch", "QUERY", "OPTIONS", "*", "",
         ])
         .prop_map(|method| method.as_bytes().to_vec()),
     )
