@@ -22,6 +22,14 @@
 
 #define NGX_HTTP_CORS_VARY_LINES 8
 
+/* why a decision fails closed, and how often that is logged, in seconds */
+
+#define NGX_HTTP_CORS_NAME       0
+#define NGX_HTTP_CORS_FAULT      1
+#define NGX_HTTP_CORS_CAUSES     2
+
+#define NGX_HTTP_CORS_LOG_TIME   60
+
 /* the size of a decision with so many headers */
 
 #define ngx_http_cors_decision_size(n)                                        \
@@ -43,6 +51,8 @@ typedef struct {
     u_char                    *file;
     ngx_uint_t                 line;
 
+    time_t                     logged[NGX_HTTP_CORS_CAUSES];
+
     unsigned                   off:1;
 } ngx_http_cors_ref_t;
 
@@ -56,13 +66,13 @@ typedef struct {
 typedef struct {
     ngx_array_t                documents;   /* ngx_http_cors_document_t */
     ngx_array_t                refs;        /* ngx_http_cors_ref_t * */
-    ngx_uint_t                 rewrite;     /* unsigned  rewrite:1; */
+    unsigned                   rewrite:1;
+    unsigned                   error_pages:1;
 } ngx_http_cors_main_conf_t;
 
 
 typedef struct {
     ngx_http_cors_ref_t       *ref;
-    ngx_uint_t                 own;         /* unsigned  own:1; */
     ngx_uint_t                 phase;
 } ngx_http_cors_loc_conf_t;
 
@@ -80,11 +90,16 @@ typedef struct {
     unsigned                   decided:1;
     unsigned                   final:1;
     unsigned                   answered:1;
+    unsigned                   failed:1;    /* an error page may follow */
+    unsigned                   naming:1;    /* the name is being evaluated */
+    unsigned                   cycle:1;     /* and depends on the decision */
 } ngx_http_cors_ctx_t;
 
 
 static ngx_int_t ngx_http_cors_preaccess_handler(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cors_rewrite_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_cors_rewrite_phase(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph);
 static ngx_int_t ngx_http_cors_answer(ngx_http_request_t *r,
     ngx_uint_t final);
 static ngx_int_t ngx_http_cors_header_filter(ngx_http_request_t *r);
@@ -101,9 +116,13 @@ static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r,
 static ngx_http_cors_ctx_t *ngx_http_cors_find_ctx(ngx_http_request_t *r);
 static ngx_http_cors_ctx_t *ngx_http_cors_create_ctx(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cors_decide(ngx_http_request_t *r,
-    ngx_http_cors_ctx_t *ctx, ngx_http_cors_ref_t *ref);
+    ngx_http_cors_ctx_t *ctx, ngx_uint_t final);
 static ngx_int_t ngx_http_cors_find_policy(ngx_http_request_t *r,
-    ngx_http_cors_ref_t *ref, ngx_str_t *name, const cors_policy **policy);
+    ngx_http_cors_ctx_t *ctx, ngx_uint_t final, const cors_policy **policy);
+static void ngx_http_cors_log_unknown(ngx_http_request_t *r,
+    ngx_http_cors_ref_t *ref, ngx_str_t *name);
+static ngx_uint_t ngx_http_cors_may_log(ngx_http_cors_ref_t *ref,
+    ngx_uint_t cause);
 static const cors_policy *ngx_http_cors_get_policy(
     ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name);
 static cors_request *ngx_http_cors_fill_request(ngx_http_request_t *r,
@@ -124,6 +143,7 @@ static void *ngx_http_cors_create_loc_conf(ngx_conf_t *cf);
 static char *ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent,
     void *child);
 static ngx_int_t ngx_http_cors_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_cors_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_cors_filter_init(ngx_conf_t *cf);
 
 static char *ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd,
@@ -134,8 +154,6 @@ static void ngx_http_cors_log_diagnostics(ngx_conf_t *cf,
     cors_diagnostics *diagnostics);
 static void ngx_http_cors_unref(void *data);
 static char *ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-static char *ngx_http_cors_preflight_phase(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
 
 
 enum {
@@ -158,6 +176,13 @@ enum {
 };
 
 
+static ngx_conf_enum_t  ngx_http_cors_phases[] = {
+    { ngx_string("preaccess"), NGX_HTTP_CORS_PREACCESS },
+    { ngx_string("rewrite"), NGX_HTTP_CORS_REWRITE },
+    { ngx_null_string, 0 }
+};
+
+
 static ngx_command_t  ngx_http_cors_commands[] = {
 
     { ngx_string("cors_policies"),
@@ -177,10 +202,10 @@ static ngx_command_t  ngx_http_cors_commands[] = {
 
     { ngx_string("cors_preflight_phase"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_http_cors_preflight_phase,
+      ngx_conf_set_enum_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
+      offsetof(ngx_http_cors_loc_conf_t, phase),
+      &ngx_http_cors_phases },
 
       ngx_null_command
 };
@@ -207,7 +232,7 @@ ngx_module_t  ngx_http_cors_module = {
     ngx_http_cors_commands,                /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_cors_init_module,             /* init module */
     NULL,                                  /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -301,8 +326,8 @@ ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
 
 
 /*
- * A location made of "return" ends in this phase, perhaps with an error page of
- * another location, so its policy is at least noted here.
+ * What ends a request in this phase may lead to an error page of another
+ * location, so the policy of this one is noted.
  */
 
 static ngx_int_t
@@ -328,6 +353,47 @@ ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
     }
 
     return NGX_DECLINED;
+}
+
+
+/*
+ * The checker of both rewrite phases where there are error pages.  When a
+ * handler has ended a request, the location that it has reached is known for
+ * the last time, with the policy of an "if", and with the values of variables.
+ */
+
+static ngx_int_t
+ngx_http_cors_rewrite_phase(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph)
+{
+    ngx_int_t             rc;
+    ngx_http_cors_ctx_t  *ctx;
+
+    rc = ph->handler(r);
+
+    if (rc == NGX_DECLINED) {
+        r->phase_handler++;
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE && r == r->main) {
+        ctx = ngx_http_cors_evaluate(r, 1);
+
+        if (ctx == NGX_CONF_ERROR) {
+            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+        } else if (ctx) {
+            ctx->failed = 1;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_OK;
 }
 
 
@@ -358,11 +424,24 @@ ngx_http_cors_answer(ngx_http_request_t *r, ngx_uint_t final)
         return NGX_DECLINED;
     }
 
-    ctx->answered = 1;
+    /* "set" and others may still give the name that is missing */
+
+    if (!final && ctx->policy.len == 0) {
+        return NGX_DECLINED;
+    }
 
     if (d->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->answered = 1;
         return d->status;
     }
+
+    /* nginx would put the status of the error over that of the answer */
+
+    if (r->err_status) {
+        return NGX_DECLINED;
+    }
+
+    ctx->answered = 1;
 
     rc = ngx_http_discard_request_body(r);
 
@@ -409,9 +488,14 @@ ngx_http_cors_header_filter(ngx_http_request_t *r)
             && !ctx->answered
             && r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE)
         {
-            /* "return" came before the phase that refuses */
+            /*
+             * "return" came before the phase that refuses; an error page
+             * could not be sent from here, and the connection will be closed
+             */
 
             ctx->answered = 1;
+            r->error_page = 1;
+            r->keepalive = 0;
 
             return ngx_http_filter_finalize_request(r, &ngx_http_cors_module,
                                                     d->status);
@@ -661,7 +745,7 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
     if (!ctx->decided
         || (!ctx->final && final && ctx->ref && ctx->ref->value))
     {
-        if (ngx_http_cors_decide(r, ctx, ctx->ref) != NGX_OK) {
+        if (ngx_http_cors_decide(r, ctx, final) != NGX_OK) {
             return NGX_CONF_ERROR;
         }
 
@@ -677,34 +761,25 @@ ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
 
 
 /*
- * Notes which policy rules: that of the location.  Once a decision is final,
- * only a location with a "cors" of its own replaces it; and the page of an
- * error never brings one, for it still answers the request that went wrong.
+ * Notes which policy applies: that of the location.  Once a decision is final,
+ * only a location whose "cors" is not that of the server replaces it; and the
+ * page of an error never brings one, for it still answers the request that
+ * failed.
  */
 
 static ngx_http_cors_ctx_t *
 ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
     ngx_http_cors_loc_conf_t *clcf)
 {
-    ngx_http_cors_ref_t       *ref;
-    ngx_http_core_srv_conf_t  *cscf;
-
-    if (ctx == NULL && (r->internal || r->filter_finalize)) {
-        ctx = ngx_http_cors_find_ctx(r);
-    }
+    ngx_uint_t                  failed;
+    ngx_http_cors_ref_t        *ref;
+    ngx_http_core_srv_conf_t   *cscf;
+    ngx_http_cors_loc_conf_t   *slcf;
+    ngx_http_cors_main_conf_t  *cmcf;
 
     ref = clcf->ref;
 
-    if (ctx == NULL) {
-
-        if (r->err_status || r->error_page) {
-
-            /* it failed before its location was noted, or that has none */
-
-            cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-            clcf = cscf->ctx->loc_conf[ngx_http_cors_module.ctx_index];
-            ref = clcf->ref;
-        }
+    if (ctx == NULL && !r->internal && !r->filter_finalize) {
 
         if (ref == NULL) {
             return NULL;
@@ -716,11 +791,55 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
             return NGX_CONF_ERROR;
         }
 
-    } else if (ref == ctx->ref
-               || ctx->answered
-               || r->err_status
-               || r->error_page
-               || (ctx->final && !clcf->own))
+        ctx->ref = ref;
+
+        return ctx;
+    }
+
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    slcf = cscf->ctx->loc_conf[ngx_http_cors_module.ctx_index];
+
+    if (ctx == NULL) {
+
+        /* a redirect after an error leads to its page, if there is any */
+
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
+
+        failed = r->internal && (r->err_status || r->error_page)
+                 && cmcf->error_pages;
+
+        ctx = ngx_http_cors_find_ctx(r);
+
+        if (ctx == NULL) {
+
+            /* it failed before its location was noted, or that has none */
+
+            if (failed) {
+                ref = slcf->ref;
+            }
+
+            if (ref == NULL) {
+                return NULL;
+            }
+
+            ctx = ngx_http_cors_create_ctx(r);
+
+            if (ctx == NULL) {
+                return NGX_CONF_ERROR;
+            }
+
+            ctx->ref = ref;
+        }
+
+        if (failed) {
+            ctx->failed = 1;
+        }
+    }
+
+    if (ref == ctx->ref
+        || ctx->answered
+        || ctx->failed
+        || (ctx->final && ref == slcf->ref))
     {
         return ctx;
     }
@@ -784,14 +903,17 @@ ngx_http_cors_cleanup(void *data)
 
 static ngx_int_t
 ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
-    ngx_http_cors_ref_t *ref)
+    ngx_uint_t final)
 {
-    size_t              size;
-    int32_t             status;
-    cors_str            first[NGX_HTTP_CORS_OTHER];
-    cors_request        full, *req;
-    cors_decision       d;
-    const cors_policy  *policy;
+    size_t                size;
+    int32_t               status;
+    cors_str              first[NGX_HTTP_CORS_OTHER];
+    cors_request          full, *req;
+    cors_decision         d;
+    const cors_policy    *policy;
+    ngx_http_cors_ref_t  *ref;
+
+    ref = ctx->ref;
 
     ctx->decision = NULL;
     ngx_str_null(&ctx->policy);
@@ -800,7 +922,7 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
         return NGX_OK;
     }
 
-    if (ngx_http_cors_find_policy(r, ref, &ctx->policy, &policy) != NGX_OK) {
+    if (ngx_http_cors_find_policy(r, ctx, final, &policy) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -819,12 +941,10 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 
     status = cors_decide(policy, req, &d);
 
-    if (status != CORS_OK) {
-
-        /* the decision closes */
-
-        ngx_log_error(NGX_LOG_ALERT, r->connection->log, 0,
-                      "cors: decision failed: %s", cors_status_str(status));
+    if (status != CORS_OK && ngx_http_cors_may_log(ref, NGX_HTTP_CORS_FAULT)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "cors: decision failed: %s; requests fail closed",
+                      cors_status_str(status));
     }
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -853,56 +973,83 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 
 
 /*
- * Sets *policy, and *name to the name of the policy that rules; a NULL policy
- * with a name is off, without a name it is not known, and closes.
+ * Sets *policy, and ctx->policy to the name of the policy that applies; a NULL
+ * policy with a name is off, without a name it is unknown, and fails closed.
  */
 
 static ngx_int_t
-ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
-    ngx_str_t *name, const cors_policy **policy)
+ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
+    ngx_uint_t final, const cors_policy **policy)
 {
-    u_char                     ch;
-    ngx_str_t                  value;
-    ngx_uint_t                 i;
+    ngx_int_t                   rc;
+    ngx_str_t                   value;
+    ngx_http_cors_ref_t        *ref;
     ngx_http_cors_main_conf_t  *cmcf;
 
+    ref = ctx->ref;
+
     if (ref->value == NULL) {
-        *name = ref->name;
+        ctx->policy = ref->name;
         *policy = ref->policy;
         return NGX_OK;
     }
 
     *policy = NULL;
 
-    if (r->err_status || r->error_page) {
+    ctx->naming = 1;
+    ctx->cycle = 0;
 
-        /* what the name was for the request that went wrong nobody knows */
+    rc = ngx_http_complex_value(r, ref->value, &value);
 
-        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                      "cors: an error page has no policy \"%V\", closing",
-                      &ref->name);
-        return NGX_OK;
-    }
+    ctx->naming = 0;
 
-    if (ngx_http_complex_value(r, ref->value, &value) != NGX_OK) {
+    if (rc != NGX_OK) {
         return NGX_ERROR;
     }
 
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
+    if (!ctx->cycle) {
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
 
-    *policy = ngx_http_cors_get_policy(cmcf, &value);
+        *policy = ngx_http_cors_get_policy(cmcf, &value);
 
-    if (*policy
-        || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
-    {
-        *name = value;
-        return NGX_OK;
+        if (*policy
+            || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
+        {
+            ctx->policy = value;
+            return NGX_OK;
+        }
     }
+
+    /* a name that is not known yet is no reason to worry */
+
+    if (final && ngx_http_cors_may_log(ref, NGX_HTTP_CORS_NAME)) {
+
+        if (ctx->cycle) {
+            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                          "cors: \"cors %V\" in %s:%ui depends on its own "
+                          "decision; requests fail closed",
+                          &ref->name, ref->file, ref->line);
+
+        } else {
+            ngx_http_cors_log_unknown(r, ref, &value);
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_cors_log_unknown(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
+    ngx_str_t *name)
+{
+    u_char      ch;
+    ngx_uint_t  i;
 
     /* the name may come from a client, and error_log escapes nothing */
 
-    for (i = 0; i < value.len && i < 64; i++) {
-        ch = value.data[i];
+    for (i = 0; i < name->len && i < 64; i++) {
+        ch = name->data[i];
 
         if (ch <= ' ' || ch >= 0x7f || ch == '"') {
             break;
@@ -910,10 +1057,29 @@ ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "cors: there is no policy \"%*s%s\", closing",
-                  (size_t) i, value.data, i == value.len ? "" : "...");
+                  "cors: unknown policy \"%*s%s\" from \"cors %V\" "
+                  "in %s:%ui; requests fail closed",
+                  (size_t) i, name->data, i == name->len ? "" : "...",
+                  &ref->name, ref->file, ref->line);
+}
 
-    return NGX_OK;
+
+/* a cause of a "cors" directive is logged now and then, by each worker */
+
+static ngx_uint_t
+ngx_http_cors_may_log(ngx_http_cors_ref_t *ref, ngx_uint_t cause)
+{
+    time_t  now;
+
+    now = ngx_time();
+
+    if (now - ref->logged[cause] < NGX_HTTP_CORS_LOG_TIME) {
+        return 0;
+    }
+
+    ref->logged[cause] = now;
+
+    return 1;
 }
 
 
@@ -1041,10 +1207,10 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
 
     } else {
 
-        /* HTTP/3 may have :authority only */
+        /* HTTP/3 may have :authority only; headers_in.server has no port */
 
-        req->host.data = (const char *) r->headers_in.server.data;
-        req->host.len = r->headers_in.server.len;
+        req->host.data = (const char *) r->host_start;
+        req->host.len = r->host_end - r->host_start;
     }
 
     return req;
@@ -1159,15 +1325,23 @@ ngx_http_cors_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     cors_decision        *d;
     ngx_http_cors_ctx_t  *ctx;
 
+    v->valid = 1;
+    v->no_cacheable = 1;
+    v->not_found = 0;
+
+    ctx = ngx_http_get_module_ctx(r->main, ngx_http_cors_module);
+
+    if (ctx && ctx->naming) {
+        ctx->cycle = 1;
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
     ctx = ngx_http_cors_evaluate(r->main, 0);
 
     if (ctx == NGX_CONF_ERROR) {
         return NGX_ERROR;
     }
-
-    v->valid = 1;
-    v->no_cacheable = 1;
-    v->not_found = 0;
 
     if (ctx == NULL || ctx->decision == NULL) {
         v->not_found = 1;
@@ -1266,6 +1440,7 @@ ngx_http_cors_create_main_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     cmcf->rewrite = 0;
+     *     cmcf->error_pages = 0;
      */
 
     if (ngx_array_init(&cmcf->documents, cf->pool, 1,
@@ -1300,7 +1475,6 @@ ngx_http_cors_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     clcf->ref = NULL;
-     *     clcf->own = 0;
      */
 
     clcf->phase = NGX_CONF_UNSET_UINT;
@@ -1327,11 +1501,15 @@ ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     /* the rewrite phase matters for it alone, and for error pages */
 
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
-    if (conf->phase == NGX_HTTP_CORS_REWRITE || clcf->error_pages) {
-        cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
+    if (conf->phase == NGX_HTTP_CORS_REWRITE) {
         cmcf->rewrite = 1;
+    }
+
+    if (clcf->error_pages) {
+        cmcf->error_pages = 1;
     }
 
     return NGX_CONF_OK;
@@ -1374,7 +1552,7 @@ ngx_http_cors_init(ngx_conf_t *cf)
 
         if (ref[i]->policy == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "there is no cors policy \"%V\" in %s:%ui",
+                          "unknown cors policy \"%V\" in %s:%ui",
                           &ref[i]->name, ref[i]->file, ref[i]->line);
             rc = NGX_ERROR;
         }
@@ -1386,7 +1564,7 @@ ngx_http_cors_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    if (mcf->rewrite) {
+    if (mcf->rewrite || mcf->error_pages) {
         h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
         if (h == NULL) {
             return NGX_ERROR;
@@ -1401,6 +1579,33 @@ ngx_http_cors_init(ngx_conf_t *cf)
     }
 
     *h = ngx_http_cors_preaccess_handler;
+
+    return NGX_OK;
+}
+
+
+/* the phases are put together after all modules have added their handlers */
+
+static ngx_int_t
+ngx_http_cors_init_module(ngx_cycle_t *cycle)
+{
+    ngx_http_phase_handler_t   *ph;
+    ngx_http_core_main_conf_t  *cmcf;
+    ngx_http_cors_main_conf_t  *mcf;
+
+    mcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_cors_module);
+
+    if (mcf == NULL || mcf->refs.nelts == 0 || !mcf->error_pages) {
+        return NGX_OK;
+    }
+
+    cmcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_core_module);
+
+    for (ph = cmcf->phase_engine.handlers; ph->checker; ph++) {
+        if (ph->checker == ngx_http_core_rewrite_phase) {
+            ph->checker = ngx_http_cors_rewrite_phase;
+        }
+    }
 
     return NGX_OK;
 }
@@ -1570,7 +1775,6 @@ ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ref->line = cf->conf_file->line;
 
     clcf->ref = ref;
-    clcf->own = 1;
 
     if (ngx_strcmp(value[1].data, "off") == 0) {
         ref->off = 1;
@@ -1590,12 +1794,6 @@ ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_strstr(value[1].data, "$cors_")
-        || ngx_strstr(value[1].data, "${cors_"))
-    {
-        return "may not depend on what it decides";
-    }
-
     ref->value = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (ref->value == NULL) {
         return NGX_CONF_ERROR;
@@ -1612,35 +1810,4 @@ ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_cors_preflight_phase(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_cors_loc_conf_t *clcf = conf;
-
-    ngx_str_t  *value;
-
-    if (clcf->phase != NGX_CONF_UNSET_UINT) {
-        return "is duplicate";
-    }
-
-    value = cf->args->elts;
-
-    if (ngx_strcmp(value[1].data, "preaccess") == 0) {
-        clcf->phase = NGX_HTTP_CORS_PREACCESS;
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strcmp(value[1].data, "rewrite") == 0) {
-        clcf->phase = NGX_HTTP_CORS_REWRITE;
-        return NGX_CONF_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\", it must be \"preaccess\" "
-                       "or \"rewrite\"", &value[1]);
-
-    return NGX_CONF_ERROR;
 }

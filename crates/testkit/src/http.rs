@@ -144,6 +144,11 @@ impl Client {
         Ok(Client { stream, rest: Vec::new() })
     }
 
+    /// Sets how long a reply may take; 20 s unless set.
+    pub fn set_timeout(&self, time: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(time))
+    }
+
     /// Sends a request, and reads one reply.
     pub fn ask(&mut self, request: &[u8]) -> io::Result<Reply> {
         self.send(request)?;

@@ -136,10 +136,15 @@ impl Folder {
         };
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = Process::start(&mut command)?;
+        let id = process.id();
         process.wait_for(
             "nginx",
             || self.read("logs/error.log"),
-            || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok(),
+            || {
+                // The master listens before it starts workers.
+                TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+                (!children(id).is_empty()).then_some(())
+            },
         )?;
         Ok(Server { process, folder: PhantomData })
     }
@@ -161,10 +166,7 @@ impl Server<'_> {
 
     /// The process ids of the workers.
     pub fn workers(&self) -> Vec<u32> {
-        let id = self.id();
-        let children = format!("/proc/{id}/task/{id}/children");
-        let text = fs::read_to_string(children).unwrap_or_default();
-        text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+        children(self.id())
     }
 
     /// Sends a signal, such as `HUP`, to the master.
@@ -186,4 +188,11 @@ impl Server<'_> {
         }
         Err(io::Error::other("nginx did not replace its workers"))
     }
+}
+
+/// The process ids of what a process started.
+fn children(id: u32) -> Vec<u32> {
+    let path = format!("/proc/{id}/task/{id}/children");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace().filter_map(|id| id.parse().ok()).collect()
 }
