@@ -1,69 +1,16 @@
 //! What nginx does around a decision: phases, errors, redirects, caches, error
 //! pages, configuration, reloads.
 
-use std::{
-    env, fs, ops::Deref, path::Path, process::Command, thread, time::Duration,
+use std::{env, fs, path::Path, process::Command, thread, time::Duration};
+
+use libcors_testkit::{http, nginx::Installation};
+use libcors_tests::{
+    front::{
+        APP, EVIL, OTHER, POLICIES, assert_allowed, assert_denied,
+        assert_preflight, cors_lines,
+    },
+    nginx::Host,
 };
-
-use libcors_testkit::{
-    http::{self, Application},
-    nginx::{Folder, Installation, Server},
-};
-use libcors_tests::front::{
-    APP, EVIL, Front, OTHER, POLICIES, assert_allowed, assert_denied,
-    assert_preflight, cors_lines,
-};
-
-/// An nginx of one `http` block, and the application behind it.
-struct Host {
-    folder: Folder,
-    front: Front,
-    application: Application,
-}
-
-impl Host {
-    /// `$port` and `$app` stand for the ports in both texts.
-    fn new(http: &str, server: &str) -> Host {
-        let application = Application::start().unwrap();
-        let port = http::free_port().unwrap();
-        let installation = Installation::find().unwrap();
-        let folder = installation.prepare(&[("cors.toml", POLICIES)]).unwrap();
-        let page = "page\n".repeat(1000);
-        for name in ["html/page.txt", "html/a.html", "html/errors/e.html"] {
-            folder.write(name, &page).unwrap();
-        }
-        let front = Front { port };
-        let host = Host { folder, front, application };
-        host.configure(http, server);
-        host
-    }
-
-    fn configure(&self, http: &str, server: &str) {
-        let conf = format!(
-            "{}http {{\ncors_policies cors.toml;\naccess_log off;\n\
-             default_type text/plain;\n{http}\n\
-             server {{\nlisten 127.0.0.1:{};\nroot html;\n{server}\n}}\n}}\n",
-            self.folder.preamble(""),
-            self.port
-        );
-        let conf = conf
-            .replace("$port", &self.port.to_string())
-            .replace("$app", &self.application.port().to_string());
-        self.folder.write("nginx.conf", &conf).unwrap();
-    }
-
-    fn start(&self) -> Server<'_> {
-        self.folder.start(self.port).unwrap()
-    }
-}
-
-impl Deref for Host {
-    type Target = Front;
-
-    fn deref(&self) -> &Front {
-        &self.front
-    }
-}
 
 #[test]
 fn preflights_come_before_everything_that_refuses() {
@@ -120,17 +67,6 @@ fn preflights_come_before_everything_that_refuses() {
     assert_eq!(reply.status, 200);
     assert_eq!(reply.value("content-length"), "0");
     assert_eq!(reply.value("access-control-allow-origin"), APP);
-    // A body does not disturb.
-    let reply = host.ask(
-        "OPTIONS",
-        "/basic",
-        &[
-            ("Origin", APP),
-            ("Access-Control-Request-Method", "PUT"),
-            ("Content-Length", "0"),
-        ],
-    );
-    assert_eq!(reply.status, 204);
     // What is no preflight is refused, with headers that let the page see it.
     assert_allowed(&host.get("/basic", APP), 401, APP);
     assert_allowed(&host.get("/request", APP), 403, APP);
@@ -258,42 +194,6 @@ fn a_long_vary_is_merged_whole() {
     assert_eq!(host.preflight("/x", APP).value("vary"), expected);
     // No cache could keep so many apart.
     assert_eq!(host.get("/huge", APP).value("vary"), "*");
-    drop(server);
-}
-
-#[test]
-fn an_error_page_never_brings_a_policy() {
-    let host = Host::new(
-        "map $uri $by_uri { default api; ~^/open open; }",
-        r#"
-        error_page 413 /open/413.html;
-        error_page 400 /open/400.html;
-        error_page 418 /open/418.html;
-        location /big { client_max_body_size 1; }
-        location /refused/ { limit_except GET { deny all; }
-                             error_page 403 =204 /open/none; }
-        location /mapped { cors $by_uri; error_page 404 /open/e.html;
-                           return 404; }
-        location /guarded { cors api; error_page 404 /open/e.html;
-                            return 404; }
-        location = /open/none { cors open; return 204; }
-        location /open/ { internal; cors open; }
-        if ($uri = /tea) { return 418; }
-        "#,
-    );
-    let server = host.start();
-    let post = [("Origin", EVIL), ("Content-Length", "9")];
-    for reply in [
-        host.ask("POST", "/big", &post),
-        host.ask("GET", "/page.txt", &[("Origin", EVIL), ("Bad Name", "x")]),
-        host.get("/tea", EVIL),
-        host.preflight("/refused/x", EVIL),
-        host.get("/mapped", EVIL),
-        host.get("/guarded", EVIL),
-    ] {
-        assert_eq!(cors_lines(&reply), 0, "{reply:?}");
-    }
-    assert_allowed(&host.get("/guarded", APP), 404, APP);
     drop(server);
 }
 

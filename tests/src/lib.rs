@@ -5,6 +5,7 @@
 //! each.
 
 pub mod front;
+pub mod nginx;
 pub mod responses;
 
 use libcors_policy::{Decision, HeaderName, Lines, Request};

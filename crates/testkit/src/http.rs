@@ -310,8 +310,8 @@ pub const WRONG: [(&str, &str); 10] = [
 
 /// A small application behind a server under test. It answers everything with
 /// 200 and [`WRONG`] CORS headers; `/status/404` with that status;
-/// `/vary/NAME/NAME` with a `Vary` line for each name; `/slow/50` after so many
-/// milliseconds. An upgrade of `/socket` is taken, and bytes come back as they
+/// `/vary/NAME/NAME` with a `Vary` line for each name; `/accel/PATH` with an
+/// `X-Accel-Redirect` to that path; `/slow/50` after so many milliseconds. An upgrade of `/socket` is taken, and bytes come back as they
 /// are.
 #[derive(Debug)]
 pub struct Application {
@@ -393,11 +393,15 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     let path = words.next().unwrap_or_default();
     let mut parts = path.trim_start_matches('/').split('/');
     let (mut status, mut vary) = (200, vec!["Accept-Language"]);
+    let mut redirect = String::new();
     match parts.next() {
         Some("status") => {
             status = parts.next().and_then(|s| s.parse().ok()).unwrap_or(500);
         }
         Some("vary") => vary = parts.collect(),
+        Some("accel") => {
+            redirect = parts.map(|part| format!("/{part}")).collect()
+        }
         Some("slow") => {
             let time = parts.next().and_then(|time| time.parse().ok());
             thread::sleep(Duration::from_millis(time.unwrap_or(0)));
@@ -411,6 +415,9 @@ fn serve(mut stream: TcpStream) -> io::Result<()> {
     }
     for name in vary {
         reply += &format!("Vary: {name}\r\n");
+    }
+    if !redirect.is_empty() {
+        reply += &format!("X-Accel-Redirect: {redirect}\r\n");
     }
     let body = match (method, status) {
         ("HEAD", _) | (_, 204 | 304) => "",
