@@ -97,6 +97,7 @@ fn headers_stand_once_on_every_response() {
         location /teapot { return 418; }
         location /cached { proxy_cache c; proxy_cache_valid 200 1m;
                            proxy_ignore_headers Vary;
+                           add_header X-Cache $upstream_cache_status;
                            proxy_pass http://127.0.0.1:$app/; }
         location /off { cors off; proxy_pass http://127.0.0.1:$app/; }
         location /pages/ { error_page 404 /errors/e.html; }
@@ -156,10 +157,14 @@ fn headers_stand_once_on_every_response() {
     assert_denied(&host.get("/app", EVIL), 200);
 
     // A cached response gets the headers of each request anew.
-    for origin in [APP, OTHER, APP] {
-        assert_allowed(&host.get("/cached", origin), 200, origin);
+    for (origin, cache) in [(APP, "MISS"), (OTHER, "HIT"), (APP, "HIT")] {
+        let reply = host.get("/cached", origin);
+        assert_allowed(&reply, 200, origin);
+        assert_eq!(reply.value("x-cache"), cache);
     }
-    assert_denied(&host.get("/cached", EVIL), 200);
+    let reply = host.get("/cached", EVIL);
+    assert_denied(&reply, 200);
+    assert_eq!(reply.value("x-cache"), "HIT");
 
     // `off` leaves everything as it is, on its error pages too.
     let reply = host.get("/off", APP);
@@ -194,6 +199,41 @@ fn a_long_vary_is_merged_whole() {
     assert_eq!(host.preflight("/x", APP).value("vary"), expected);
     // No cache could keep so many apart.
     assert_eq!(host.get("/huge", APP).value("vary"), "*");
+    drop(server);
+}
+
+#[test]
+fn any_number_of_vary_lines_is_merged() {
+    let names = |count: usize| (1..=count).map(|i| format!("X-{i}"));
+    let mut locations = String::new();
+    for count in 1..=40 {
+        let lines: Vec<String> = names(count)
+            .map(|name| format!("add_header Vary {name};"))
+            .collect();
+        locations += &format!(
+            "location /{count}/ {{ alias html/; {} }}\n",
+            lines.join(" ")
+        );
+    }
+    let host = Host::new(
+        "gzip on; gzip_types text/plain; gzip_vary on; gzip_min_length 1;",
+        &format!("cors api;\n{locations}"),
+    );
+    let server = host.start();
+    for count in 1..=40 {
+        let names = names(count).collect::<Vec<_>>().join(", ");
+        let path = format!("/{count}/page.txt");
+        let expected = format!("{names}, Accept-Encoding, Origin");
+        for (coding, seen) in [("gzip", "gzip"), ("identity", "")] {
+            let lines = [("Origin", APP), ("Accept-Encoding", coding)];
+            let reply = host.ask("GET", &path, &lines);
+            assert_allowed(&reply, 200, APP);
+            assert_eq!(reply.value("content-encoding"), seen);
+            assert_eq!(reply.value("vary"), expected);
+        }
+        let reply = host.preflight(&path, APP);
+        assert_eq!(reply.value("vary"), format!("{names}, Origin"));
+    }
     drop(server);
 }
 
@@ -344,9 +384,23 @@ fn locations_made_of_return() {
                            return 200 x; }
         location /refuse { cors strict; return 200 secret; }
         location /moved { cors strict; return 301 /; }
+        location /on/ { cors_preflight_phase rewrite;
+                        location /on/off { cors_preflight_phase preaccess;
+                                           return 401; }
+                        location /on/on { return 401; } }
+        # The location before the `rewrite` answers preflights.
+        location /first { cors open; cors_preflight_phase rewrite;
+                          rewrite ^ /second last; }
+        location /second { cors api; return 401; }
         "#,
     );
     let server = host.start();
+    assert_preflight(&host.preflight("/on/on", APP));
+    assert_eq!(host.preflight("/on/off", APP).status, 401);
+    let reply = host.preflight("/first", APP);
+    assert_eq!(reply.status, 204);
+    assert_eq!(reply.value("access-control-allow-origin"), "*");
+    assert_allowed(&host.get("/first", APP), 401, APP);
     assert_preflight(&host.preflight("/early", APP));
     assert_allowed(&host.get("/early", APP), 200, APP);
     // `return` comes first, and the filter still sets the headers.
@@ -426,6 +480,26 @@ fn bad_configurations_are_refused_with_every_problem() {
     let (good, text) = host.folder.check().unwrap();
     assert!(!good && text.contains("needs a \"cors_policies\""), "{text}");
 
+    // A warning is printed, and does no harm.
+    let warned = "[policy.warned]\nallow_origins = [\"https://a.example\"]\n\
+                  max_age = 86400\n";
+    host.folder.write("warned.toml", warned).unwrap();
+    host.configure("cors_policies warned.toml;", "cors warned;");
+    let (good, text) = host.folder.check().unwrap();
+    assert!(good && text.contains("[warn]"), "{text}");
+    assert!(text.contains("/warned.toml:3:"), "{text}");
+    assert_eq!(text.matches("[warn]").count(), 1, "{text}");
+
+    // A relative name is relative to the folder of nginx.conf, wherever the
+    // directive is.
+    host.configure("include conf.d/more.conf;", "cors warned;");
+    host.folder
+        .write("conf.d/more.conf", "cors_policies policies/w.toml;")
+        .unwrap();
+    host.folder.write("policies/w.toml", warned).unwrap();
+    let (good, text) = host.folder.check().unwrap();
+    assert!(good && text.contains("/policies/w.toml:3:"), "{text}");
+
     // A file may come after the policies that are named.
     host.configure("cors more;\ncors_policies more.toml;", "");
     let more = "[policy.more]\nallow_origins = [\"https://a.example\"]\n";
@@ -454,6 +528,24 @@ fn a_reload_keeps_the_old_policy_until_the_new_one_is_good() {
     server.reload().unwrap();
     assert_allowed(&host.get("/page.txt", EVIL), 200, EVIL);
     assert_denied(&host.get("/page.txt", APP), 200);
+
+    // `nginx -s` reads the configuration before it sends anything.
+    host.folder.write("cors.toml", "[policy.api]\nx = 1\n").unwrap();
+    let output = host.folder.command(&["-s", "stop"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{text}");
+    assert!(text.contains("cors.toml:2:1"), "{text}");
+    assert_allowed(&host.get("/page.txt", EVIL), 200, EVIL);
+    host.folder.write("cors.toml", &new).unwrap();
+    let output = host.folder.command(&["-s", "stop"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for _ in 0..500 {
+        if server.workers().is_empty() {
+            break;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(server.workers().is_empty());
     drop(server);
 }
 
@@ -545,5 +637,6 @@ fn a_panic_of_the_library_costs_the_headers_alone() {
     assert_eq!(server.workers(), workers, "a worker died");
     drop(server);
     let log = host.folder.read("logs/error.log");
-    assert!(log.contains("cors: decision failed: internal error"), "{log}");
+    let text = "cors: decision failed: internal error; requests fail closed";
+    assert_eq!(log.matches(text).count(), 1, "{log}");
 }
