@@ -38,6 +38,8 @@ fn a_name_is_evaluated_once_it_is_complete() {
         location /again { set $p api; set $seen $cors_policy; set $p open;
                           cors $p; add_header X-Seen "$seen $cors_policy"; }
         location /moved { cors $by_method; return 302 /; }
+        location ~ ^/named/(?<tenant>[a-z]+)/ { cors $tenant;
+                                                rewrite ^/(.)(.*)$ /$1 break; }
         "#,
     );
     for name in ["other", "again"] {
@@ -59,6 +61,8 @@ fn a_name_is_evaluated_once_it_is_complete() {
         ("/first", "*"),
         ("/braces", APP),
         ("/moved", APP),
+        ("/named/api/x", APP),
+        ("/named/open/x", "*"),
     ] {
         let reply = host.get(path, APP);
         let seen = reply.value("access-control-allow-origin");
@@ -72,6 +76,32 @@ fn a_name_is_evaluated_once_it_is_complete() {
     assert_eq!(reply.value("x-seen"), "api open");
     drop(server);
     assert_eq!(logged(&host), [""; 0]);
+}
+
+#[test]
+fn a_name_that_comes_too_late_fails_closed() {
+    let host = Host::new(
+        "",
+        r#"
+        location /access { auth_request /auth; auth_request_set $p $sent_http_x_p;
+                           cors $p; }
+        location = /auth { internal; add_header X-P api; return 204; }
+        location /except { set $p api; cors $p;
+                           limit_except POST { deny all; } }
+        location ~ ^/(api) { cors $1; rewrite ^/(...)(.*)$ /x break; }
+        location ~ ^/(open) { cors $1; rewrite ^/(.)(.*)$ /x break; }
+        "#,
+    );
+    let server = host.start();
+    assert_denied(&host.get("/access", APP), 404);
+    assert_denied(&host.get("/except", APP), 403);
+    assert_allowed(&host.get("/api", APP), 404, APP);
+    assert_denied(&host.get("/open", APP), 404);
+    drop(server);
+    let lines = logged(&host);
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].contains("unknown policy \"\" from"), "{lines:?}");
+    assert!(lines[2].contains("unknown policy \"o\" from"), "{lines:?}");
 }
 
 #[test]

@@ -391,3 +391,25 @@ fn an_error_page_never_brings_a_policy() {
     assert_allowed(&reply, 204, OTHER);
     drop(server);
 }
+
+/// The one kind of error page that nginx does not tell from other redirects.
+#[test]
+fn a_page_of_recursive_error_pages_without_a_status() {
+    let host = Host::new(
+        "",
+        r#"
+        recursive_error_pages on;
+        error_page 404 = @page;
+        cors api;
+        location @page { cors open; return 200 page; }
+        location /early { return 404; }
+        "#,
+    );
+    let server = host.start();
+    let reply = host.get("/missing", EVIL);
+    assert_eq!(reply.value("access-control-allow-origin"), "*");
+    // What ends in the rewrite phase has been seen to fail.
+    assert_denied(&host.get("/early", EVIL), 200);
+    assert_allowed(&host.get("/early", APP), 200, APP);
+    drop(server);
+}
