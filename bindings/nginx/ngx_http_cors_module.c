@@ -779,7 +779,7 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 
     ref = clcf->ref;
 
-    if (ctx == NULL && !r->internal && !r->filter_finalize) {
+    if (ctx == NULL && !r->internal) {
 
         if (ref == NULL) {
             return NULL;
@@ -805,8 +805,7 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 
         cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
 
-        failed = r->internal && (r->err_status || r->error_page)
-                 && cmcf->error_pages;
+        failed = (r->err_status || r->error_page) && cmcf->error_pages;
 
         ctx = ngx_http_cors_find_ctx(r);
 

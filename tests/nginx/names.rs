@@ -1,10 +1,9 @@
 //! Policies that are named by variables, and what the log says about them.
 
-use libcors_testkit::{http, nginx::Installation};
+use libcors_testkit::http;
 use libcors_tests::{
     front::{
         APP, EVIL, POLICIES, assert_allowed, assert_denied, assert_preflight,
-        cors_lines,
     },
     nginx::Host,
 };
@@ -321,45 +320,4 @@ fn subrequests_are_left_alone() {
     // Variables are those of the main request.
     let log = host.folder.read("logs/main.log");
     assert!(log.contains("/part actual api\n"), "{log}");
-}
-
-#[test]
-fn a_static_build_is_refused() {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../bindings/nginx");
-    let run = |link: &str| {
-        let script = format!("ngx_module_link={link}; . ./config");
-        std::process::Command::new("sh")
-            .args(["-c", &script])
-            .env("CORS_INC", "/nowhere")
-            .env("CORS_LIB", "/nowhere")
-            .current_dir(dir)
-            .output()
-            .unwrap()
-    };
-    for (link, text) in [
-        ("ADDON", "use --add-dynamic-module in place of --add-module"),
-        ("DYNAMIC", "set CORS_INC"),
-    ] {
-        let output = run(link);
-        let seen = String::from_utf8_lossy(&output.stdout);
-        assert!(!output.status.success(), "{seen}");
-        assert!(seen.contains(text), "{seen}");
-    }
-}
-
-#[test]
-fn an_nginx_without_cors_has_nothing_of_it() {
-    let host = Host::new("cors off;", "error_page 404 /errors/e.html;");
-    let server = host.start();
-    for path in ["/page.txt", "/missing"] {
-        let reply = host.get(path, APP);
-        assert_eq!((cors_lines(&reply), reply.values("vary").len()), (0, 0));
-    }
-    drop(server);
-    // Not even a block of http is needed.
-    let installation = Installation::find().unwrap();
-    let folder = installation.prepare(&[]).unwrap();
-    folder.write("nginx.conf", &folder.preamble("")).unwrap();
-    let (good, text) = folder.check().unwrap();
-    assert!(good, "{text}");
 }

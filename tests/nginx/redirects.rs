@@ -403,6 +403,8 @@ fn a_page_of_recursive_error_pages_without_a_status() {
         cors api;
         location @page { cors open; return 200 page; }
         location /early { return 404; }
+        location /strict { cors strict; error_page 403 = @page; }
+        location /status { error_page 404 @page; }
         "#,
     );
     let server = host.start();
@@ -410,6 +412,8 @@ fn a_page_of_recursive_error_pages_without_a_status() {
     assert_eq!(reply.value("access-control-allow-origin"), "*");
     // What ends in the rewrite phase has been seen to fail.
     assert_denied(&host.get("/early", EVIL), 200);
+    assert_denied(&host.get("/strict", EVIL), 200);
+    assert_denied(&host.get("/status", EVIL), 404);
     assert_allowed(&host.get("/early", APP), 200, APP);
     drop(server);
 }
