@@ -20,8 +20,6 @@
 #define NGX_HTTP_CORS_PREACCESS  0
 #define NGX_HTTP_CORS_REWRITE    1
 
-#define NGX_HTTP_CORS_VARY_LINES 8
-
 /* why a decision fails closed, and how often that is logged, in seconds */
 
 #define NGX_HTTP_CORS_NAME       0
@@ -58,13 +56,7 @@ typedef struct {
 
 
 typedef struct {
-    ngx_str_t                  file;
-    const cors_policies       *policies;
-} ngx_http_cors_document_t;
-
-
-typedef struct {
-    ngx_array_t                documents;   /* ngx_http_cors_document_t */
+    const cors_policies       *policies;    /* of all files */
     ngx_array_t                refs;        /* ngx_http_cors_ref_t * */
     unsigned                   rewrite:1;
     unsigned                   error_pages:1;
@@ -105,8 +97,6 @@ static ngx_int_t ngx_http_cors_answer(ngx_http_request_t *r,
 static ngx_int_t ngx_http_cors_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_cors_set_headers(ngx_http_request_t *r,
     cors_decision *d);
-static ngx_int_t ngx_http_cors_set_vary(ngx_http_request_t *r,
-    cors_decision *d, cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first);
 static ngx_inline ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
 
 static ngx_inline ngx_http_cors_ctx_t *ngx_http_cors_evaluate(
@@ -123,15 +113,8 @@ static void ngx_http_cors_log_unknown(ngx_http_request_t *r,
     ngx_http_cors_ref_t *ref, ngx_str_t *name);
 static ngx_uint_t ngx_http_cors_may_log(ngx_http_cors_ref_t *ref,
     ngx_uint_t cause);
-static const cors_policy *ngx_http_cors_get_policy(
-    ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name);
-static cors_request *ngx_http_cors_fill_request(ngx_http_request_t *r,
-    cors_request *req, cors_str *first);
-static ngx_inline ngx_int_t ngx_http_cors_set_lines(ngx_http_request_t *r,
-    cors_lines *field, cors_str *first, ngx_uint_t *count, ngx_uint_t type);
-static ngx_int_t ngx_http_cors_collect(ngx_http_request_t *r,
-    cors_lines *field, ngx_uint_t type);
-static ngx_inline ngx_uint_t ngx_http_cors_request_field(ngx_table_elt_t *h);
+static void ngx_http_cors_build_request(ngx_http_request_t *r,
+    cors_request_builder *builder);
 static void ngx_http_cors_cleanup(void *data);
 
 static ngx_int_t ngx_http_cors_variable(ngx_http_request_t *r,
@@ -148,23 +131,10 @@ static ngx_int_t ngx_http_cors_filter_init(ngx_conf_t *cf);
 
 static char *ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
-static ngx_int_t ngx_http_cors_check_names(ngx_conf_t *cf,
-    ngx_http_cors_main_conf_t *cmcf, ngx_http_cors_document_t *doc);
 static void ngx_http_cors_log_diagnostics(ngx_conf_t *cf,
     cors_diagnostics *diagnostics);
 static void ngx_http_cors_unref(void *data);
 static char *ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-
-enum {
-    NGX_HTTP_CORS_ORIGIN = 0,
-    NGX_HTTP_CORS_REQUEST_METHOD,
-    NGX_HTTP_CORS_REQUEST_HEADERS,
-    NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK,
-    NGX_HTTP_CORS_UPGRADE,
-    NGX_HTTP_CORS_SEC_FETCH_SITE,
-    NGX_HTTP_CORS_OTHER
-};
 
 
 enum {
@@ -295,23 +265,6 @@ static ngx_http_variable_t  ngx_http_cors_vars[] = {
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
-
-static cors_request  ngx_http_cors_no_origin = { .size = sizeof(cors_request) };
-
-
-/*
- * Whether ngx_http_cors_request_field() may know a name of this length; one
- * beyond 255 is cut off, and found out there.
- */
-
-static u_char  ngx_http_cors_lengths[256] = {
-    [sizeof("origin") - 1] = 1,
-    [sizeof("upgrade") - 1] = 1,
-    [sizeof("sec-fetch-site") - 1] = 1,
-    [sizeof("access-control-request-method") - 1] = 1,
-    [sizeof("access-control-request-headers") - 1] = 1,
-    [sizeof("access-control-request-private-network") - 1] = 1
-};
 
 
 static ngx_int_t
@@ -513,120 +466,58 @@ ngx_http_cors_header_filter(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
 {
-    cors_str          *lines, *p, stack[NGX_HTTP_CORS_VARY_LINES + 1];
-    ngx_uint_t         i, n, nvary, keep;
-    cors_header       *ch;
-    ngx_list_part_t   *part;
-    ngx_table_elt_t   *h, *headers, *vary;
+    char               *buffer;
+    ngx_uint_t          i;
+    cors_edits          edits;
+    ngx_list_part_t    *part;
+    ngx_table_elt_t    *h, *last, *vary;
+    const cors_header  *ch;
 
-    keep = 0;
+    edits.size = sizeof(cors_edits);
+    cors_edits_init(&edits, d);
 
-    if (d->upstream == CORS_UPSTREAM_KEEP) {
+    do {
+        vary = NULL;
 
         for (part = &r->headers_out.headers.part; part; part = part->next) {
-            headers = part->elts;
+            h = part->elts;
+            last = h + part->nelts;
 
-            for (i = 0; i < part->nelts; i++) {
-                if (headers[i].hash
-                    && headers[i].key.len
-                       == sizeof("Access-Control-Allow-Origin") - 1
-                    && ngx_strncasecmp(headers[i].key.data,
-                                   (u_char *) "Access-Control-Allow-Origin",
-                                   headers[i].key.len)
-                       == 0)
-                {
-                    keep = 1;
-                }
-            }
-        }
-    }
+            for ( /* void */ ; h < last; h++) {
 
-    lines = stack;
-    n = NGX_HTTP_CORS_VARY_LINES;
-    nvary = 0;
-    vary = NULL;
+                /* most fields have other lengths */
 
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        headers = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            h = &headers[i];
-
-            if (h->hash == 0) {
-                continue;
-            }
-
-            if (h->key.len == sizeof("Vary") - 1) {
-
-                if (d->vary == 0
-                    || ngx_tolower(h->key.data[0]) != 'v'
-                    || ngx_strncasecmp(h->key.data, (u_char *) "Vary",
-                                       sizeof("Vary") - 1)
-                       != 0)
+                if (!((CORS_RESPONSE_LENGTHS >> (h->key.len & 31)) & 1)
+                    || h->hash == 0)
                 {
                     continue;
                 }
 
-                if (nvary == n) {
-                    p = ngx_palloc(r->pool, (2 * n + 1) * sizeof(cors_str));
-                    if (p == NULL) {
-                        return NGX_ERROR;
-                    }
-
-                    ngx_memcpy(p, lines, n * sizeof(cors_str));
-                    lines = p;
-                    n *= 2;
-                }
-
-                lines[nvary].data = (const char *) h->value.data;
-                lines[nvary].len = h->value.len;
-                nvary++;
-
-                if (vary == NULL) {
-                    vary = h;
-
-                } else {
+                switch (cors_edits_line(&edits, (char *) h->key.data,
+                                        h->key.len, (char *) h->value.data,
+                                        h->value.len))
+                {
+                case CORS_LINE_REMOVE:
                     h->hash = 0;
+                    break;
+
+                case CORS_LINE_VARY:
+
+                    if (vary == NULL) {
+                        vary = h;
+
+                    } else {
+                        h->hash = 0;
+                    }
                 }
-
-                continue;
-            }
-
-            if (!keep
-                && h->key.len >= CORS_OWNED_MIN
-                && cors_header_owned(d, (const char *) h->key.data,
-                                     h->key.len))
-            {
-                h->hash = 0;
             }
         }
-    }
 
-    if (!keep) {
-
-        for (i = 0; i < d->header_count; i++) {
-            ch = &d->headers[i];
-
-            h = ngx_http_cors_push(r);
-            if (h == NULL) {
-                return NGX_ERROR;
-            }
-
-            h->key.len = ch->name.len;
-            h->key.data = (u_char *) ch->name.data;
-            h->value.len = ch->value.len;
-            h->value.data = (u_char *) ch->value.data;
-            h->lowcase_key = (u_char *) ch->lower_name.data;
-        }
-    }
-
-    if (d->vary == 0) {
-        return NGX_OK;
-    }
+    } while (cors_edits_again(&edits));
 
 #if (NGX_HTTP_GZIP)
 
-    if (r->gzip_vary) {
+    if (r->gzip_vary && d->vary) {
         ngx_http_core_loc_conf_t  *clcf;
 
         clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
@@ -635,63 +526,58 @@ ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
 
             /* nginx would write a line of its own; one too many for caches */
 
-            lines[nvary].data = "Accept-Encoding";
-            lines[nvary].len = sizeof("Accept-Encoding") - 1;
-            nvary++;
-
+            cors_edits_line(&edits, "Vary", sizeof("Vary") - 1,
+                            "Accept-Encoding", sizeof("Accept-Encoding") - 1);
             r->gzip_vary = 0;
         }
     }
 
 #endif
 
-    return ngx_http_cors_set_vary(r, d, lines, nvary, vary);
-}
+    buffer = NULL;
 
-
-static ngx_int_t
-ngx_http_cors_set_vary(ngx_http_request_t *r, cors_decision *d,
-    cors_str *lines, ngx_uint_t n, ngx_table_elt_t *first)
-{
-    char        *value;
-    size_t       size, len;
-    ngx_uint_t   i;
-
-    if (n == 0) {
-        value = (char *) d->vary_value.data;
-        len = d->vary_value.len;
-
-    } else {
-        size = CORS_VARY_EXTRA;
-
-        for (i = 0; i < n; i++) {
-            size += 2 * lines[i].len + 2;
-        }
-
-        value = ngx_pnalloc(r->pool, size);
-        if (value == NULL) {
-            return NGX_ERROR;
-        }
-
-        len = cors_vary_merge(d, lines, n, value, size);
-
-        if (len >= size) {
+    if (edits.buffer_size) {
+        buffer = ngx_pnalloc(r->pool, edits.buffer_size);
+        if (buffer == NULL) {
             return NGX_ERROR;
         }
     }
 
-    if (first == NULL) {
-        first = ngx_http_cors_push(r);
-        if (first == NULL) {
+    if (cors_edits_finish(&edits, buffer, edits.buffer_size) != CORS_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < edits.header_count; i++) {
+        ch = &edits.headers[i];
+
+        h = ngx_http_cors_push(r);
+        if (h == NULL) {
             return NGX_ERROR;
         }
 
-        ngx_str_set(&first->key, "Vary");
-        first->lowcase_key = (u_char *) "vary";
+        h->key.len = ch->name.len;
+        h->key.data = (u_char *) ch->name.data;
+        h->value.len = ch->value.len;
+        h->value.data = (u_char *) ch->value.data;
+        h->lowcase_key = (u_char *) ch->lower_name.data;
     }
 
-    first->value.len = len;
-    first->value.data = (u_char *) value;
+    if (!edits.set_vary) {
+        return NGX_OK;
+    }
+
+    if (vary == NULL) {
+        vary = ngx_http_cors_push(r);
+        if (vary == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_str_set(&vary->key, "Vary");
+        vary->lowcase_key = (u_char *) "vary";
+    }
+
+    vary->value.len = edits.vary.len;
+    vary->value.data = (u_char *) edits.vary.data;
 
     return NGX_OK;
 }
@@ -906,11 +792,10 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 {
     size_t                size;
     int32_t               status;
-    cors_str              first[NGX_HTTP_CORS_OTHER];
-    cors_request          full, *req;
     cors_decision         d;
     const cors_policy    *policy;
     ngx_http_cors_ref_t  *ref;
+    cors_request_builder  builder;
 
     ref = ctx->ref;
 
@@ -931,14 +816,11 @@ ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
         return NGX_OK;
     }
 
-    req = ngx_http_cors_fill_request(r, &full, first);
-    if (req == NULL) {
-        return NGX_ERROR;
-    }
+    ngx_http_cors_build_request(r, &builder);
 
     d.size = sizeof(cors_decision);
 
-    status = cors_decide(policy, req, &d);
+    status = cors_decide(policy, &builder.request, &d);
 
     if (status != CORS_OK && ngx_http_cors_may_log(ref, NGX_HTTP_CORS_FAULT)) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
@@ -1009,10 +891,9 @@ ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
     if (!ctx->cycle) {
         cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
 
-        *policy = ngx_http_cors_get_policy(cmcf, &value);
-
-        if (*policy
-            || (value.len == 3 && ngx_strncmp(value.data, "off", 3) == 0))
+        if (cors_policies_choose(cmcf->policies, (char *) value.data,
+                                 value.len, policy)
+            != CORS_CHOICE_UNKNOWN)
         {
             ctx->policy = value;
             return NGX_OK;
@@ -1042,24 +923,17 @@ static void
 ngx_http_cors_log_unknown(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
     ngx_str_t *name)
 {
-    u_char      ch;
-    ngx_uint_t  i;
+    char                        text[CORS_UNKNOWN_SIZE];
+    ngx_http_cors_main_conf_t  *cmcf;
 
-    /* the name may come from a client, and error_log escapes nothing */
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
 
-    for (i = 0; i < name->len && i < 64; i++) {
-        ch = name->data[i];
-
-        if (ch <= ' ' || ch >= 0x7f || ch == '"') {
-            break;
-        }
-    }
+    (void) cors_policies_unknown(cmcf->policies, (char *) name->data,
+                                 name->len, text, sizeof(text));
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "cors: unknown policy \"%*s%s\" from \"cors %V\" "
-                  "in %s:%ui; requests fail closed",
-                  (size_t) i, name->data, i == name->len ? "" : "...",
-                  &ref->name, ref->file, ref->line);
+                  "cors: %s, from \"cors %V\" in %s:%ui; requests fail closed",
+                  text, &ref->name, ref->file, ref->line);
 }
 
 
@@ -1082,42 +956,17 @@ ngx_http_cors_may_log(ngx_http_cors_ref_t *ref, ngx_uint_t cause)
 }
 
 
-static const cors_policy *
-ngx_http_cors_get_policy(ngx_http_cors_main_conf_t *cmcf, ngx_str_t *name)
-{
-    ngx_uint_t                 i;
-    const cors_policy         *policy;
-    ngx_http_cors_document_t  *doc;
-
-    doc = cmcf->documents.elts;
-
-    for (i = 0; i < cmcf->documents.nelts; i++) {
-        policy = cors_policies_get(doc[i].policies, (const char *) name->data,
-                                   name->len);
-        if (policy) {
-            return policy;
-        }
-    }
-
-    return NULL;
-}
-
-
-/*
- * Returns the request as the library sees it, or NULL.  *req, and first for the
- * lines of fields that have one, are the caller's.
- */
-
-static cors_request *
-ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
-    cors_str *first)
+static void
+ngx_http_cors_build_request(ngx_http_request_t *r,
+    cors_request_builder *builder)
 {
     u_char           *p, *last;
-    ngx_uint_t        type, count[NGX_HTTP_CORS_OTHER];
+    cors_request     *req;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *end;
 
-    ngx_memzero(count, sizeof(count));
+    builder->size = sizeof(cors_request_builder);
+    cors_request_builder_init(builder);
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
@@ -1125,51 +974,23 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
 
         for ( /* void */ ; h < end; h++) {
 
-            /* most fields of a request have other lengths */
+            /* most fields have other lengths */
 
-            if (!ngx_http_cors_lengths[(u_char) h->key.len]) {
-                continue;
-            }
-
-            type = ngx_http_cors_request_field(h);
-
-            if (type != NGX_HTTP_CORS_OTHER && count[type]++ == 0) {
-                first[type].data = (const char *) h->value.data;
-                first[type].len = h->value.len;
+            if ((CORS_REQUEST_LENGTHS >> (h->key.len & 31)) & 1) {
+                cors_request_builder_add(builder, (char *) h->lowcase_key,
+                                         h->key.len, (char *) h->value.data,
+                                         h->value.len);
             }
         }
     }
 
-    if (count[NGX_HTTP_CORS_ORIGIN] == 0) {
+    req = &builder->request;
+
+    if (req->origin.count == 0) {
 
         /* the library looks at nothing else then */
 
-        return &ngx_http_cors_no_origin;
-    }
-
-    *req = ngx_http_cors_no_origin;
-
-    if (ngx_http_cors_set_lines(r, &req->origin, first, count,
-                                NGX_HTTP_CORS_ORIGIN)
-        != NGX_OK
-        || ngx_http_cors_set_lines(r, &req->request_method, first, count,
-                                   NGX_HTTP_CORS_REQUEST_METHOD)
-           != NGX_OK
-        || ngx_http_cors_set_lines(r, &req->request_headers, first, count,
-                                   NGX_HTTP_CORS_REQUEST_HEADERS)
-           != NGX_OK
-        || ngx_http_cors_set_lines(r, &req->request_private_network, first,
-                                   count, NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK)
-           != NGX_OK
-        || ngx_http_cors_set_lines(r, &req->upgrade, first, count,
-                                   NGX_HTTP_CORS_UPGRADE)
-           != NGX_OK)
-    {
-        return NULL;
-    }
-
-    if (count[NGX_HTTP_CORS_SEC_FETCH_SITE] == 1) {
-        req->sec_fetch_site = first[NGX_HTTP_CORS_SEC_FETCH_SITE];
+        return;
     }
 
     req->method.data = (const char *) r->method_name.data;
@@ -1189,129 +1010,25 @@ ngx_http_cors_fill_request(ngx_http_request_t *r, cors_request *req,
         req->method.len = p - r->request_line.data;
     }
 
+    req->scheme.data = "http";
+    req->scheme.len = sizeof("http") - 1;
+
 #if (NGX_HTTP_SSL)
+
     if (r->connection->ssl) {
         req->scheme.data = "https";
         req->scheme.len = sizeof("https") - 1;
-    } else
-#endif
-    {
-        req->scheme.data = "http";
-        req->scheme.len = sizeof("http") - 1;
     }
 
-    if (r->headers_in.host) {
-        req->host.data = (const char *) r->headers_in.host->value.data;
-        req->host.len = r->headers_in.host->value.len;
+#endif
 
-    } else {
+    if (r->headers_in.host == NULL) {
 
         /* HTTP/3 may have :authority only; headers_in.server has no port */
 
         req->host.data = (const char *) r->host_start;
         req->host.len = r->host_end - r->host_start;
     }
-
-    return req;
-}
-
-
-static ngx_inline ngx_int_t
-ngx_http_cors_set_lines(ngx_http_request_t *r, cors_lines *field,
-    cors_str *first, ngx_uint_t *count, ngx_uint_t type)
-{
-    if (count[type] == 0) {
-        return NGX_OK;
-    }
-
-    field->count = count[type];
-    field->lines = &first[type];
-
-    if (count[type] == 1) {
-        return NGX_OK;
-    }
-
-    return ngx_http_cors_collect(r, field, type);
-}
-
-
-/* makes an array of all lines of a field that has several */
-
-static ngx_int_t
-ngx_http_cors_collect(ngx_http_request_t *r, cors_lines *field,
-    ngx_uint_t type)
-{
-    cors_str         *line;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    line = ngx_palloc(r->pool, field->count * sizeof(cors_str));
-    if (line == NULL) {
-        return NGX_ERROR;
-    }
-
-    field->lines = line;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (ngx_http_cors_request_field(&h[i]) == type) {
-                line->data = (const char *) h[i].value.data;
-                line->len = h[i].value.len;
-                line++;
-            }
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-#define ngx_http_cors_is(h, name, type)                                       \
-    (ngx_memcmp((h)->lowcase_key, name, sizeof(name) - 1) == 0                \
-     ? (type) : NGX_HTTP_CORS_OTHER)
-
-
-static ngx_inline ngx_uint_t
-ngx_http_cors_request_field(ngx_table_elt_t *h)
-{
-    size_t  len;
-
-    len = h->key.len;
-
-    /* the likely ones first; the table of a switch would cost more */
-
-    if (len == sizeof("sec-fetch-site") - 1) {
-        return ngx_http_cors_is(h, "sec-fetch-site",
-                                NGX_HTTP_CORS_SEC_FETCH_SITE);
-    }
-
-    if (len == sizeof("origin") - 1) {
-        return ngx_http_cors_is(h, "origin", NGX_HTTP_CORS_ORIGIN);
-    }
-
-    if (len == sizeof("upgrade") - 1) {
-        return ngx_http_cors_is(h, "upgrade", NGX_HTTP_CORS_UPGRADE);
-    }
-
-    if (len == sizeof("access-control-request-method") - 1) {
-        return ngx_http_cors_is(h, "access-control-request-method",
-                                NGX_HTTP_CORS_REQUEST_METHOD);
-    }
-
-    if (len == sizeof("access-control-request-headers") - 1) {
-        return ngx_http_cors_is(h, "access-control-request-headers",
-                                NGX_HTTP_CORS_REQUEST_HEADERS);
-    }
-
-    if (len == sizeof("access-control-request-private-network") - 1) {
-        return ngx_http_cors_is(h, "access-control-request-private-network",
-                                NGX_HTTP_CORS_REQUEST_PRIVATE_NETWORK);
-    }
-
-    return NGX_HTTP_CORS_OTHER;
 }
 
 
@@ -1438,16 +1155,10 @@ ngx_http_cors_create_main_conf(ngx_conf_t *cf)
     /*
      * set by ngx_pcalloc():
      *
+     *     cmcf->policies = NULL;
      *     cmcf->rewrite = 0;
      *     cmcf->error_pages = 0;
      */
-
-    if (ngx_array_init(&cmcf->documents, cf->pool, 1,
-                       sizeof(ngx_http_cors_document_t))
-        != NGX_OK)
-    {
-        return NULL;
-    }
 
     if (ngx_array_init(&cmcf->refs, cf->pool, 4,
                        sizeof(ngx_http_cors_ref_t *))
@@ -1518,6 +1229,7 @@ ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 static ngx_int_t
 ngx_http_cors_init(ngx_conf_t *cf)
 {
+    char                         text[CORS_UNKNOWN_SIZE];
     ngx_int_t                    rc;
     ngx_uint_t                   i;
     ngx_http_handler_pt         *h;
@@ -1534,7 +1246,7 @@ ngx_http_cors_init(ngx_conf_t *cf)
 
     for (i = 0; i < mcf->refs.nelts; i++) {
 
-        if (mcf->documents.nelts == 0) {
+        if (mcf->policies == NULL) {
             ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                           "\"cors %V\" needs a \"cors_policies\" directive "
                           "in %s:%ui",
@@ -1547,12 +1259,15 @@ ngx_http_cors_init(ngx_conf_t *cf)
             continue;
         }
 
-        ref[i]->policy = ngx_http_cors_get_policy(mcf, &ref[i]->name);
-
-        if (ref[i]->policy == NULL) {
-            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                          "unknown cors policy \"%V\" in %s:%ui",
-                          &ref[i]->name, ref[i]->file, ref[i]->line);
+        if (cors_policies_choose(mcf->policies, (char *) ref[i]->name.data,
+                                 ref[i]->name.len, &ref[i]->policy)
+            != CORS_CHOICE_POLICY)
+        {
+            (void) cors_policies_unknown(mcf->policies,
+                                         (char *) ref[i]->name.data,
+                                         ref[i]->name.len, text, sizeof(text));
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "cors: %s in %s:%ui",
+                          text, ref[i]->file, ref[i]->line);
             rc = NGX_ERROR;
         }
     }
@@ -1635,12 +1350,11 @@ ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_cors_main_conf_t *cmcf = conf;
 
-    int32_t                    status;
-    ngx_str_t                 *value, file;
-    cors_diagnostics          *diagnostics;
-    ngx_pool_cleanup_t        *cln;
-    const cors_policies       *policies;
-    ngx_http_cors_document_t  *doc;
+    int32_t               status;
+    ngx_str_t            *value, file;
+    cors_diagnostics     *diagnostics;
+    ngx_pool_cleanup_t   *cln;
+    const cors_policies  *sets[2], *joined;
 
     value = cf->args->elts;
     file = value[1];
@@ -1654,19 +1368,20 @@ ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    doc = ngx_array_push(&cmcf->documents);
-    if (doc == NULL) {
-        return NGX_CONF_ERROR;
-    }
-
-    doc->file = file;
-    doc->policies = NULL;
-
     status = cors_policies_load((const char *) file.data, file.len,
-                                CORS_FORMAT_AUTO, &policies, &diagnostics);
+                                CORS_FORMAT_AUTO, &joined, &diagnostics);
 
     ngx_http_cors_log_diagnostics(cf, diagnostics);
-    cors_diagnostics_free(diagnostics);
+
+    if (status == CORS_OK && cmcf->policies) {
+        sets[0] = cmcf->policies;
+        sets[1] = joined;
+
+        status = cors_policies_join(sets, 2, &joined, &diagnostics);
+
+        ngx_http_cors_log_diagnostics(cf, diagnostics);
+        cors_policies_unref(sets[1]);
+    }
 
     if (status != CORS_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "cors policies \"%V\": %s",
@@ -1674,47 +1389,12 @@ ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    doc->policies = policies;
+    cmcf->policies = joined;
 
     cln->handler = ngx_http_cors_unref;
-    cln->data = (void *) policies;
-
-    if (ngx_http_cors_check_names(cf, cmcf, doc) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
+    cln->data = (void *) joined;
 
     return NGX_CONF_OK;
-}
-
-
-static ngx_int_t
-ngx_http_cors_check_names(ngx_conf_t *cf, ngx_http_cors_main_conf_t *cmcf,
-    ngx_http_cors_document_t *doc)
-{
-    size_t                     n, count;
-    ngx_int_t                  rc;
-    const char                *name;
-    ngx_http_cors_document_t  *other;
-
-    rc = NGX_OK;
-    count = cors_policies_count(doc->policies);
-
-    for (other = cmcf->documents.elts; other < doc; other++) {
-
-        for (n = 0; n < count; n++) {
-            name = cors_policies_name(doc->policies, n);
-
-            if (cors_policies_get(other->policies, name, ngx_strlen(name))) {
-                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                                   "cors policy \"%s\" of \"%V\" "
-                                   "is already in \"%V\"",
-                                   name, &doc->file, &other->file);
-                rc = NGX_ERROR;
-            }
-        }
-    }
-
-    return rc;
 }
 
 
@@ -1734,6 +1414,8 @@ ngx_http_cors_log_diagnostics(ngx_conf_t *cf, cors_diagnostics *diagnostics)
 
         ngx_log_error(level, cf->log, 0, "cors: %s", text.data);
     }
+
+    cors_diagnostics_free(diagnostics);
 }
 
 
