@@ -819,6 +819,41 @@ fn bad_configurations_are_refused_with_every_problem() {
 }
 
 #[test]
+fn a_filter_that_routes_switch_on() {
+    // As Envoy Gateway configures it: JSON for text, and no name of a policy.
+    let host = Host::new();
+    let document = "[policy.only]\nallow_origins = [\"https://a.example\"]\n";
+    let filter = envoy::cors("", &json!(document).to_string());
+    let filter = envoy::with(filter, json!({ "disabled": true }));
+    let on = envoy::any(
+        "envoy.config.route.v3.FilterConfig",
+        json!({ "config": {} }),
+    );
+    let fields = json!({
+        "route_config": envoy::routes(vec![
+            envoy::route(
+                "/on",
+                json!({ "typed_per_filter_config": { envoy::FILTER: on } }),
+            ),
+            envoy::route("/", json!({})),
+        ]),
+    });
+    let manager = host.manager(vec![filter], fields);
+    let config = host.bootstrap(vec![envoy::listener("front", &manager)]);
+    let mut running = host.start(&config);
+    let origin = "https://a.example";
+    let lines = [("Origin", origin), ("Access-Control-Request-Method", "GET")];
+    let reply = running.ask("OPTIONS", "/on", &lines);
+    assert_eq!((reply.status, cors_lines(&reply)), (204, 1), "{reply:?}");
+    let reply = running.get("/on", origin);
+    assert_eq!(reply.value("access-control-allow-origin"), origin);
+    assert_denied(&running.get("/on", APP), 200);
+    let reply = running.get("/", origin);
+    assert_eq!(reply.value("vary"), "Accept-Language");
+    running.assert_runs();
+}
+
+#[test]
 fn routes_name_a_file_from_1_39_on() {
     let host = Host::new();
     let installation = Installation::find().unwrap();

@@ -260,6 +260,8 @@ fn test_older_envoys(totals: &mut Totals, envoys: &Envoys) {
                 "--test",
                 "envoy_host",
                 "--test",
+                "envoy_matrix",
+                "--test",
                 "envoy_reload",
             ],
             &environment,
