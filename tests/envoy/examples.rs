@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use libcors_testkit::{
     envoy::{Folder, Installation, Server},
     http::{self, Application, Client, Reply},
+    http2,
     suite::Line,
 };
 use libcors_tests::front::{
@@ -199,4 +200,17 @@ fn methods_that_envoy_does_not_know() {
     assert_eq!(front.ask("OPTIONS", "/", &lines).status, 204);
     let reply = sync(front);
     assert_eq!((reply.status, cors_lines(&reply)), (400, 0), "{reply:?}");
+    // HTTP/2 needs no setting.
+    let lines: [Line; 1] = [(b"Origin".to_vec(), APP.into())];
+    let reply = http2::Client::connect(front.port)
+        .unwrap()
+        .ask(&http2::Request {
+            method: b"SYNC",
+            path: "/",
+            protocol: None,
+            lines: &lines,
+        })
+        .unwrap();
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.value("access-control-allow-origin"), APP);
 }

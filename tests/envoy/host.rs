@@ -134,29 +134,6 @@ fn ruled(prefix: &str, policy: &str) -> Value {
     envoy::route(prefix, json!({ "typed_per_filter_config": overrides }))
 }
 
-fn deny_all() -> Value {
-    let any = json!({
-        "permissions": [{ "any": true }],
-        "principals": [{ "any": true }],
-    });
-    let rules = json!({ "action": "DENY", "policies": { "all": any } });
-    envoy::filter("rbac", "RBAC", json!({ "rules": rules }))
-}
-
-/// Tokens that are signed with a key of these tests.
-fn jwt_authn() -> Value {
-    let provider = json!({
-        "issuer": "https://login.example.com",
-        "local_jwks": { "inline_string": JWKS },
-    });
-    let rule = json!({
-        "match": { "prefix": "/" },
-        "requires": { "provider_name": "tests" },
-    });
-    let fields = json!({ "providers": { "tests": provider }, "rules": [rule] });
-    envoy::filter("jwt_authn", "JwtAuthentication", fields)
-}
-
 #[test]
 fn preflights_are_answered_before_authentication() {
     let host = Host::new();
@@ -170,8 +147,8 @@ fn preflights_are_answered_before_authentication() {
     });
     let listeners = [
         ("front", vec![]),
-        ("rbac", vec![deny_all()]),
-        ("jwt", vec![jwt_authn()]),
+        ("rbac", vec![envoy::deny_all()]),
+        ("jwt", vec![envoy::jwt_authn(JWKS)]),
     ];
     let listeners = listeners.map(|(name, others)| {
         let filters = [vec![envoy::cors("api", POLICIES)], others].concat();
@@ -1253,7 +1230,7 @@ fn what_stands_before_the_filter_refuses_preflights() {
     let host = Host::new();
     let routes =
         json!({ "route_config": envoy::routes(vec![answered("/", 200)]) });
-    let filters = vec![deny_all(), envoy::cors("api", POLICIES)];
+    let filters = vec![envoy::deny_all(), envoy::cors("api", POLICIES)];
     let manager = host.manager(filters, routes);
     let config = host.bootstrap(vec![envoy::listener("front", &manager)]);
     let mut running = host.start(&config);

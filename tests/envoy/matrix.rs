@@ -11,6 +11,7 @@ use libcors_testkit::{
     envoy::{self, Folder, Installation, Server},
     http::{self, Application, Client, Reply},
     http2,
+    naive::{OWNED, OWNED_TIMING},
     suite::Line,
 };
 use libcors_tests::front::{APP, EVIL, JWKS};
@@ -160,30 +161,13 @@ const NO_ROUTE: &str = "no_route";
 
 /// Filters that answer where a route enables them.
 fn answering_filters() -> Vec<Value> {
-    let any = json!({
-        "permissions": [{ "any": true }],
-        "principals": [{ "any": true }],
-    });
-    let rules = json!({ "action": "DENY", "policies": { "all": any } });
-    let provider = json!({
-        "issuer": "https://login.example.com",
-        "local_jwks": { "inline_string": JWKS },
-    });
-    let rule = json!({
-        "match": { "prefix": "/" },
-        "requires": { "provider_name": "tests" },
-    });
     let everybody = json!({
         "default_value": { "numerator": 100 },
         "runtime_key": "none",
     });
     let filters = [
-        envoy::filter("rbac", "RBAC", json!({ "rules": rules })),
-        envoy::filter(
-            "jwt_authn",
-            "JwtAuthentication",
-            json!({ "providers": { "tests": provider }, "rules": [rule] }),
-        ),
+        envoy::deny_all(),
+        envoy::jwt_authn(JWKS),
         envoy::filter(
             "ext_authz",
             "ExtAuthz",
@@ -603,17 +587,9 @@ impl Asker<'_> {
 }
 
 /// What a policy may own, and Vary.
-const NAMES: [&str; 9] = [
-    "access-control-allow-origin",
-    "access-control-allow-credentials",
-    "access-control-allow-methods",
-    "access-control-allow-headers",
-    "access-control-expose-headers",
-    "access-control-max-age",
-    "access-control-allow-private-network",
-    "timing-allow-origin",
-    "vary",
-];
+fn names() -> impl Iterator<Item = &'static str> {
+    OWNED.into_iter().chain([OWNED_TIMING, "vary"])
+}
 
 /// What else may be on an answer of the filter.
 const ENVOYS: [&str; 6] = [
@@ -636,7 +612,7 @@ impl Shown {
         let mut shown = BTreeMap::new();
         shown.insert("status".to_owned(), reply.status.to_string());
         shown.insert("body".to_owned(), text(&reply.body));
-        for name in NAMES {
+        for name in names() {
             let values = reply.values(name);
             if !values.is_empty() {
                 let lines: Vec<_> = values.iter().map(|v| text(v)).collect();
@@ -721,7 +697,7 @@ fn own_problems(reply: &Reply) -> Vec<String> {
     }
     for (name, value) in &reply.lines {
         let name = String::from_utf8_lossy(name).to_lowercase();
-        if !NAMES.contains(&&*name) && !ENVOYS.contains(&&*name) {
+        if !names().any(|known| known == name) && !ENVOYS.contains(&&*name) {
             wrong.push(format!("{name}: {}", value.escape_ascii()));
         }
     }

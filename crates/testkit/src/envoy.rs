@@ -441,6 +441,31 @@ pub fn filter(name: &str, message: &str, fields: Value) -> Value {
     json!({ "name": name, "typed_config": config })
 }
 
+/// A filter that refuses everything.
+pub fn deny_all() -> Value {
+    let any = json!({
+        "permissions": [{ "any": true }],
+        "principals": [{ "any": true }],
+    });
+    let rules = json!({ "action": "DENY", "policies": { "all": any } });
+    filter("rbac", "RBAC", json!({ "rules": rules }))
+}
+
+/// A filter that requires a token of `https://login.example.com`, signed with one
+/// of these keys.
+pub fn jwt_authn(keys: &str) -> Value {
+    let provider = json!({
+        "issuer": "https://login.example.com",
+        "local_jwks": { "inline_string": keys },
+    });
+    let rule = json!({
+        "match": { "prefix": "/" },
+        "requires": { "provider_name": "tests" },
+    });
+    let fields = json!({ "providers": { "tests": provider }, "rules": [rule] });
+    filter("jwt_authn", "JwtAuthentication", fields)
+}
+
 /// What stands last in every chain of filters.
 pub fn router() -> Value {
     filter("router", "Router", json!({}))
