@@ -354,6 +354,7 @@ cors_conf_name(cors_conf *conf, const char *what, envoy_str name)
 static bool
 cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
 {
+    bool               is_text;
     char               source[128];
     size_t             i;
     int32_t            status;
@@ -372,10 +373,18 @@ cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
         path = cors_trim(cors_envoy_str(text.data + sizeof(file) - 1,
                                         text.len - (sizeof(file) - 1)));
 
+        is_text = true;
         status = cors_policies_load(path.data, path.len, CORS_FORMAT_AUTO,
                                     &conf->policies, &diagnostics);
 
     } else {
+
+        /* Envoy passes messages of other types as they are encoded */
+
+        is_text = text.len && (unsigned char) text.data[0] >= ' '
+                  && memmem(text.data, text.len, "policy",
+                            sizeof("policy") - 1);
+
         (void) snprintf(source, sizeof(source), "envoy %s %s", what,
                         conf->name);
 
@@ -397,13 +406,8 @@ cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
         return true;
     }
 
-    /* Envoy passes messages of other types as they are encoded */
-
     cors_log(ENVOY_LOG_ERROR, "%s \"%s\" is rejected: %s%s", what, conf->name,
-             cors_status_str(status),
-             text.len && (unsigned char) text.data[0] >= ' '
-             && memmem(text.data, text.len, "policy", sizeof("policy") - 1)
-             ? "" : CORS_STRING_VALUE);
+             cors_status_str(status), is_text ? "" : CORS_STRING_VALUE);
 
     return false;
 }

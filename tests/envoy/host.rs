@@ -749,8 +749,10 @@ fn bad_configurations_are_refused_with_every_problem() {
         );
     }
     // A mistake in a text is no reason to speak of types.
-    let (_, text) = host.check(&of_filter("a", bad));
-    assert!(!text.contains("StringValue"), "{text}");
+    for document in [bad, &from_bad, &missing] {
+        let (_, text) = host.check(&of_filter("a", document));
+        assert!(!text.contains("StringValue"), "{text}");
+    }
 
     let quoted = json!(good).to_string();
     for config in [
