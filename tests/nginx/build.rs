@@ -143,3 +143,49 @@ fn headers_more_before_and_after() {
         drop(server);
     }
 }
+
+/// Lua may end a request in any phase, and after a pause.
+#[test]
+fn lua_in_every_phase() {
+    let folder = "/usr/lib/nginx/modules";
+    let other = format!("{folder}/ngx_http_lua_module.so");
+    assert!(
+        Path::new(&other).exists(),
+        "{other} is missing: install libnginx-mod-http-lua"
+    );
+    let host = Host::new(
+        "",
+        r#"
+        cors wild;
+        location /rewrite { cors api;
+                            rewrite_by_lua_block { ngx.exit(404) } }
+        location /later { cors api; rewrite_by_lua_block {
+                              ngx.sleep(0.01) ngx.exit(404) } }
+        location /access { cors api; access_by_lua_block {
+                               ngx.sleep(0.01) ngx.exit(403) } }
+        location /content { cors api; content_by_lua_block {
+                                ngx.header["Access-Control-Allow-Origin"] = "wrong"
+                                ngx.say("content") } }
+        location /page { cors open; return 200 page; }
+        "#,
+    );
+    let conf = host.folder.read("nginx.conf");
+    let conf = format!(
+        "load_module {folder}/ndk_http_module.so;\nload_module {other};\n{conf}"
+    );
+    for pages in ["", "error_page 403 404 /page;"] {
+        let conf = conf.replace("cors wild;", &format!("cors wild; {pages}"));
+        host.folder.write("nginx.conf", &conf).unwrap();
+        let server = host.start();
+        for (path, status) in [
+            ("/rewrite", 404),
+            ("/later", 404),
+            ("/access", 403),
+            ("/content", 200),
+        ] {
+            assert_allowed(&host.get(path, APP), status, APP);
+            assert_denied(&host.get(path, EVIL), status);
+        }
+        drop(server);
+    }
+}

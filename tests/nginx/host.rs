@@ -497,8 +497,20 @@ fn bad_configurations_are_refused_with_every_problem() {
         .write("conf.d/more.conf", "cors_policies policies/w.toml;")
         .unwrap();
     host.folder.write("policies/w.toml", warned).unwrap();
-    let (good, text) = host.folder.check().unwrap();
-    assert!(good && text.contains("/policies/w.toml:3:"), "{text}");
+    for name in ["nginx.conf", "conf.d/more.conf", "cors.toml"] {
+        let text = host.folder.read(name);
+        host.folder.write(&format!("sub/{name}"), &text).unwrap();
+    }
+    host.folder.write("sub/policies/w.toml", warned).unwrap();
+    for (arguments, seen) in [
+        (&["-t"][..], "/policies/w.toml:3:"),
+        (&["-t", "-c", "sub/nginx.conf"], "/sub/policies/w.toml:3:"),
+    ] {
+        let output = host.folder.command(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains(seen), "{text}");
+    }
 
     // A file may come after the policies that are named.
     host.configure("cors more;\ncors_policies more.toml;", "");

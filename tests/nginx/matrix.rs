@@ -37,7 +37,7 @@ expose_headers = ["X-Open"]
 /// Variables that hold names of policies. `$by_uri` differs on an error page,
 /// and `$by_host` does not.
 const HTTP: &str = r#"
-map $uri $by_uri { volatile; ~^/e api; ~^/errors page; default srv; }
+map $uri $by_uri { volatile; ~^/e[0-9] api; ~^/errors page; default srv; }
 map $host $by_host { default srv; }
 limit_req_zone $server_addr zone=one:1m rate=1r/m;
 "#;

@@ -36,6 +36,7 @@ fn a_name_is_evaluated_once_it_is_complete() {
         location /other { cors open; add_header X-Seen "$seen $cors_policy"; }
         location /again { set $p api; set $seen $cors_policy; set $p open;
                           cors $p; add_header X-Seen "$seen $cors_policy"; }
+        location /tried { cors api; try_files /none /again; }
         location /moved { cors $by_method; return 302 /; }
         location ~ ^/named/(?<tenant>[a-z]+)/ { cors $tenant;
                                                 rewrite ^/(.)(.*)$ /$1 break; }
@@ -70,9 +71,11 @@ fn a_name_is_evaluated_once_it_is_complete() {
     let reply = host.get("/early", EVIL);
     assert_eq!(reply.value("access-control-allow-origin"), "*");
     assert_eq!(reply.value("x-seen"), "deny open");
-    let reply = host.get("/again", EVIL);
-    assert_eq!(reply.value("access-control-allow-origin"), "*");
-    assert_eq!(reply.value("x-seen"), "api open");
+    for path in ["/again", "/tried"] {
+        let reply = host.get(path, EVIL);
+        assert_eq!(reply.value("access-control-allow-origin"), "*", "{path}");
+        assert_eq!(reply.value("x-seen"), "api open", "{path}");
+    }
     drop(server);
     assert_eq!(logged(&host), [""; 0]);
 }
@@ -127,7 +130,9 @@ fn a_name_that_depends_on_its_own_decision() {
         ("", "$cors_policy"),
     ] {
         let server = format!(
-            "cors {name}; add_header X-Seen \"$cors_reason$cors_policy\" always;"
+            "location /tried {{ try_files /none /plain; }}\n\
+             location /plain {{ cors $http_x_policy; return 200; }}\n\
+             cors {name}; add_header X-Seen \"$cors_reason$cors_policy\" always;"
         );
         let host = Host::new(map, &server);
         let server = host.start();
@@ -136,6 +141,9 @@ fn a_name_that_depends_on_its_own_decision() {
             assert_denied(&reply, 200);
             assert_eq!(reply.value("x-seen"), "no_policy");
             assert_eq!(host.preflight("/page.txt", APP).status, 405);
+            // The next location may have a name that does not.
+            let lines = [("Origin", APP), ("X-Policy", "api")];
+            assert_allowed(&host.ask("GET", "/tried", &lines), 200, APP);
         }
         drop(server);
         let lines = logged(&host);
@@ -301,17 +309,26 @@ fn subrequests_are_left_alone() {
         access_log logs/main.log sub;
         log_subrequest on;
         location /ssi.txt { cors api; ssi on; ssi_types text/plain; }
-        location /part { cors strict; return 200 part; }
+        error_page 401 /errors/e.html;
+        location /part { cors strict; }
+        location /returned { cors strict; return 200 part; }
         location /page.txt { cors api; auth_request /part; mirror /off; }
+        location /a.html { cors api; auth_request /returned; }
+        location /login { cors api; auth_request /refused; }
+        location /refused { cors open; if ($uri) { return 401; } }
         location /off { cors off; proxy_pass http://127.0.0.1:$app/; }
         "#,
     );
     let page = "<!--# include virtual=\"/part\" -->";
     host.folder.write("html/ssi.txt", page).unwrap();
+    host.folder.write("html/part", "part").unwrap();
     let server = host.start();
     // `strict` would refuse what it is asked by the main request.
     assert_denied(&host.get("/part", EVIL), 403);
-    for path in ["/ssi.txt", "/page.txt"] {
+    assert_denied(&host.get("/returned", EVIL), 403);
+    assert_allowed(&host.get("/login", APP), 401, APP);
+    assert_denied(&host.get("/login", EVIL), 401);
+    for path in ["/ssi.txt", "/page.txt", "/a.html"] {
         assert_allowed(&host.get(path, APP), 200, APP);
         assert_denied(&host.get(path, EVIL), 200);
     }
