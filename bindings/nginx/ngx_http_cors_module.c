@@ -278,41 +278,26 @@ ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
 }
 
 
-/*
- * What ends a request in this phase may lead to an error page of another
- * location, so the policy of this one is noted.
- */
-
 static ngx_int_t
 ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
 {
-    ngx_http_cors_ctx_t       *ctx;
     ngx_http_cors_loc_conf_t  *clcf;
-
-    if (r != r->main) {
-        return NGX_DECLINED;
-    }
 
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
 
-    if (clcf->phase == NGX_HTTP_CORS_REWRITE) {
-        return ngx_http_cors_answer(r, 0);
+    if (r != r->main || clcf->phase != NGX_HTTP_CORS_REWRITE) {
+        return NGX_DECLINED;
     }
 
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
-
-    if (ngx_http_cors_choose(r, ctx, clcf) == NGX_CONF_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return NGX_DECLINED;
+    return ngx_http_cors_answer(r, 0);
 }
 
 
 /*
  * The checker of both rewrite phases where there are error pages.  When a
- * handler has ended a request, the location that it has reached is known for
- * the last time, with the policy of an "if", and with the values of variables.
+ * handler has ended a request, what follows may be an error page of another
+ * location.  The one that the request has reached is known for the last time,
+ * with the policy of an "if", and with the values of variables.
  */
 
 static ngx_int_t
@@ -663,9 +648,29 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
     ngx_http_cors_loc_conf_t   *slcf;
     ngx_http_cors_main_conf_t  *cmcf;
 
-    ref = clcf->ref;
+    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
+    slcf = cscf->ctx->loc_conf[ngx_http_cors_module.ctx_index];
 
-    if (ctx == NULL && !r->internal) {
+    ref = clcf->ref;
+    failed = 0;
+
+    if (ctx == NULL && r->internal) {
+        ctx = ngx_http_cors_find_ctx(r);
+
+        /* a redirect after an error leads to its page, if there is any */
+
+        cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
+        failed = (r->err_status || r->error_page) && cmcf->error_pages;
+
+        if (ctx == NULL && failed) {
+
+            /* it failed before its location was noted, or that has none */
+
+            ref = slcf->ref;
+        }
+    }
+
+    if (ctx == NULL) {
 
         if (ref == NULL) {
             return NULL;
@@ -678,47 +683,10 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
         }
 
         ctx->ref = ref;
-
-        return ctx;
     }
 
-    cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
-    slcf = cscf->ctx->loc_conf[ngx_http_cors_module.ctx_index];
-
-    if (ctx == NULL) {
-
-        /* a redirect after an error leads to its page, if there is any */
-
-        cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
-
-        failed = (r->err_status || r->error_page) && cmcf->error_pages;
-
-        ctx = ngx_http_cors_find_ctx(r);
-
-        if (ctx == NULL) {
-
-            /* it failed before its location was noted, or that has none */
-
-            if (failed) {
-                ref = slcf->ref;
-            }
-
-            if (ref == NULL) {
-                return NULL;
-            }
-
-            ctx = ngx_http_cors_create_ctx(r);
-
-            if (ctx == NULL) {
-                return NGX_CONF_ERROR;
-            }
-
-            ctx->ref = ref;
-        }
-
-        if (failed) {
-            ctx->failed = 1;
-        }
+    if (failed) {
+        ctx->failed = 1;
     }
 
     if (ref == ctx->ref
@@ -1209,8 +1177,6 @@ ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_uint_value(conf->phase, prev->phase,
                               NGX_HTTP_CORS_PREACCESS);
 
-    /* the rewrite phase matters for it alone, and for error pages */
-
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_cors_module);
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
@@ -1278,7 +1244,7 @@ ngx_http_cors_init(ngx_conf_t *cf)
 
     cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
 
-    if (mcf->rewrite || mcf->error_pages) {
+    if (mcf->rewrite) {
         h = ngx_array_push(&cmcf->phases[NGX_HTTP_REWRITE_PHASE].handlers);
         if (h == NULL) {
             return NGX_ERROR;
