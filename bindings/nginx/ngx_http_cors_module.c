@@ -88,544 +88,56 @@ typedef struct {
 } ngx_http_cors_ctx_t;
 
 
-static ngx_int_t ngx_http_cors_preaccess_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_cors_rewrite_handler(ngx_http_request_t *r);
-static ngx_int_t ngx_http_cors_rewrite_phase(ngx_http_request_t *r,
-    ngx_http_phase_handler_t *ph);
-static ngx_int_t ngx_http_cors_answer(ngx_http_request_t *r,
-    ngx_uint_t final);
-static ngx_int_t ngx_http_cors_header_filter(ngx_http_request_t *r);
-static ngx_int_t ngx_http_cors_set_headers(ngx_http_request_t *r,
-    cors_decision *d);
-static ngx_inline ngx_table_elt_t *ngx_http_cors_push(ngx_http_request_t *r);
-
-static ngx_inline ngx_http_cors_ctx_t *ngx_http_cors_evaluate(
-    ngx_http_request_t *r, ngx_uint_t final);
-static ngx_http_cors_ctx_t *ngx_http_cors_choose(ngx_http_request_t *r,
-    ngx_http_cors_ctx_t *ctx, ngx_http_cors_loc_conf_t *clcf);
-static ngx_http_cors_ctx_t *ngx_http_cors_find_ctx(ngx_http_request_t *r);
-static ngx_http_cors_ctx_t *ngx_http_cors_create_ctx(ngx_http_request_t *r);
-static ngx_int_t ngx_http_cors_decide(ngx_http_request_t *r,
-    ngx_http_cors_ctx_t *ctx, ngx_uint_t final);
-static ngx_int_t ngx_http_cors_find_policy(ngx_http_request_t *r,
-    ngx_http_cors_ctx_t *ctx, ngx_uint_t final, const cors_policy **policy);
-static void ngx_http_cors_log_unknown(ngx_http_request_t *r,
-    ngx_http_cors_ref_t *ref, ngx_str_t *name);
-static ngx_uint_t ngx_http_cors_may_log(ngx_http_cors_ref_t *ref,
-    ngx_uint_t cause);
-static void ngx_http_cors_build_request(ngx_http_request_t *r,
-    cors_request_builder *builder);
-static void ngx_http_cors_cleanup(void *data);
-
-static ngx_int_t ngx_http_cors_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-
-static ngx_int_t ngx_http_cors_add_variables(ngx_conf_t *cf);
-static void *ngx_http_cors_create_main_conf(ngx_conf_t *cf);
-static void *ngx_http_cors_create_loc_conf(ngx_conf_t *cf);
-static char *ngx_http_cors_merge_loc_conf(ngx_conf_t *cf, void *parent,
-    void *child);
-static ngx_int_t ngx_http_cors_init(ngx_conf_t *cf);
-static ngx_int_t ngx_http_cors_init_module(ngx_cycle_t *cycle);
-static ngx_int_t ngx_http_cors_filter_init(ngx_conf_t *cf);
-
-static char *ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd,
-    void *conf);
-static void ngx_http_cors_log_diagnostics(ngx_conf_t *cf,
-    cors_diagnostics *diagnostics);
-static void ngx_http_cors_unref(void *data);
-static char *ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-
-
-enum {
-    NGX_HTTP_CORS_VAR_KIND = 0,
-    NGX_HTTP_CORS_VAR_OUTCOME,
-    NGX_HTTP_CORS_VAR_REASON,
-    NGX_HTTP_CORS_VAR_POLICY,
-    NGX_HTTP_CORS_VAR_RULE
-};
-
-
-static ngx_conf_enum_t  ngx_http_cors_phases[] = {
-    { ngx_string("preaccess"), NGX_HTTP_CORS_PREACCESS },
-    { ngx_string("rewrite"), NGX_HTTP_CORS_REWRITE },
-    { ngx_null_string, 0 }
-};
-
-
-static ngx_command_t  ngx_http_cors_commands[] = {
-
-    { ngx_string("cors_policies"),
-      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
-      ngx_http_cors_policies,
-      NGX_HTTP_MAIN_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("cors"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
-                        |NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
-      ngx_http_cors,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("cors_preflight_phase"),
-      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
-      ngx_conf_set_enum_slot,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      offsetof(ngx_http_cors_loc_conf_t, phase),
-      &ngx_http_cors_phases },
-
-      ngx_null_command
-};
-
-
-static ngx_http_module_t  ngx_http_cors_module_ctx = {
-    ngx_http_cors_add_variables,           /* preconfiguration */
-    ngx_http_cors_init,                    /* postconfiguration */
-
-    ngx_http_cors_create_main_conf,        /* create main configuration */
-    NULL,                                  /* init main configuration */
-
-    NULL,                                  /* create server configuration */
-    NULL,                                  /* merge server configuration */
-
-    ngx_http_cors_create_loc_conf,         /* create location configuration */
-    ngx_http_cors_merge_loc_conf           /* merge location configuration */
-};
-
-
-ngx_module_t  ngx_http_cors_module = {
-    NGX_MODULE_V1,
-    &ngx_http_cors_module_ctx,             /* module context */
-    ngx_http_cors_commands,                /* module directives */
-    NGX_HTTP_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    ngx_http_cors_init_module,             /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
-};
-
-
-static ngx_http_module_t  ngx_http_cors_filter_module_ctx = {
-    NULL,                                  /* preconfiguration */
-    ngx_http_cors_filter_init,             /* postconfiguration */
-
-    NULL,                                  /* create main configuration */
-    NULL,                                  /* init main configuration */
-
-    NULL,                                  /* create server configuration */
-    NULL,                                  /* merge server configuration */
-
-    NULL,                                  /* create location configuration */
-    NULL                                   /* merge location configuration */
-};
-
-
-ngx_module_t  ngx_http_cors_filter_module = {
-    NGX_MODULE_V1,
-    &ngx_http_cors_filter_module_ctx,      /* module context */
-    NULL,                                  /* module directives */
-    NGX_HTTP_MODULE,                       /* module type */
-    NULL,                                  /* init master */
-    NULL,                                  /* init module */
-    NULL,                                  /* init process */
-    NULL,                                  /* init thread */
-    NULL,                                  /* exit thread */
-    NULL,                                  /* exit process */
-    NULL,                                  /* exit master */
-    NGX_MODULE_V1_PADDING
-};
-
-
-static ngx_http_variable_t  ngx_http_cors_vars[] = {
-
-    { ngx_string("cors_kind"), NULL, ngx_http_cors_variable,
-      NGX_HTTP_CORS_VAR_KIND, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("cors_outcome"), NULL, ngx_http_cors_variable,
-      NGX_HTTP_CORS_VAR_OUTCOME, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("cors_reason"), NULL, ngx_http_cors_variable,
-      NGX_HTTP_CORS_VAR_REASON, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("cors_policy"), NULL, ngx_http_cors_variable,
-      NGX_HTTP_CORS_VAR_POLICY, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("cors_rule"), NULL, ngx_http_cors_variable,
-      NGX_HTTP_CORS_VAR_RULE, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-      ngx_http_null_variable
-};
-
-
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
 
+extern ngx_module_t  ngx_http_cors_module;
+extern ngx_module_t  ngx_http_cors_filter_module;
 
-static ngx_int_t
-ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
+
+static void
+ngx_http_cors_cleanup(void *data)
 {
-    if (r != r->main) {
-        return NGX_DECLINED;
-    }
-
-    return ngx_http_cors_answer(r, 1);
+    /* only marks the entry */
 }
 
 
-static ngx_int_t
-ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
+/* finds the context that an internal redirect wiped out of r->ctx */
+
+static ngx_http_cors_ctx_t *
+ngx_http_cors_find_ctx(ngx_http_request_t *r)
 {
-    ngx_http_cors_loc_conf_t  *clcf;
+    ngx_pool_cleanup_t  *cln;
 
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
-
-    if (r != r->main || clcf->phase != NGX_HTTP_CORS_REWRITE) {
-        return NGX_DECLINED;
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_cors_cleanup) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_cors_module);
+            return cln->data;
+        }
     }
 
-    return ngx_http_cors_answer(r, 0);
+    return NULL;
 }
 
 
-/*
- * The checker of both rewrite phases where there are error pages.  When a
- * handler has ended a request, what follows may be an error page of another
- * location.  The one that the request has reached is known for the last time,
- * with the policy of an "if", and with the values of variables.
- */
-
-static ngx_int_t
-ngx_http_cors_rewrite_phase(ngx_http_request_t *r,
-    ngx_http_phase_handler_t *ph)
+static ngx_http_cors_ctx_t *
+ngx_http_cors_create_ctx(ngx_http_request_t *r)
 {
-    ngx_int_t             rc;
+    ngx_pool_cleanup_t   *cln;
     ngx_http_cors_ctx_t  *ctx;
 
-    rc = ph->handler(r);
-
-    if (rc == NGX_DECLINED) {
-        r->phase_handler++;
-        return NGX_AGAIN;
-    }
-
-    if (rc == NGX_DONE) {
-        return NGX_OK;
-    }
-
-    if (rc >= NGX_HTTP_SPECIAL_RESPONSE && r == r->main) {
-        ctx = ngx_http_cors_evaluate(r, 1);
-
-        if (ctx == NGX_CONF_ERROR) {
-            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-
-        } else if (ctx) {
-            ctx->failed = 1;
-        }
-    }
-
-    ngx_http_finalize_request(r, rc);
-
-    return NGX_OK;
-}
-
-
-/* answers the request at once, if that is what was decided */
-
-static ngx_int_t
-ngx_http_cors_answer(ngx_http_request_t *r, ngx_uint_t final)
-{
-    ngx_int_t             rc;
-    cors_decision        *d;
-    ngx_http_cors_ctx_t  *ctx;
-
-    ctx = ngx_http_cors_evaluate(r, final);
-
-    if (ctx == NULL) {
-        return NGX_DECLINED;
-    }
-
-    if (ctx == NGX_CONF_ERROR) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    d = ctx->decision;
-
-    /* the page of a refusal comes this way again */
-
-    if (d == NULL || d->status == 0 || ctx->answered) {
-        return NGX_DECLINED;
-    }
-
-    /* "set" and others may still give the name that is missing */
-
-    if (!final && ctx->policy.len == 0) {
-        return NGX_DECLINED;
-    }
-
-    if (d->status >= NGX_HTTP_SPECIAL_RESPONSE) {
-        ctx->answered = 1;
-        return d->status;
-    }
-
-    /* nginx would put the status of the error over that of the answer */
-
-    if (r->err_status) {
-        return NGX_DECLINED;
-    }
-
-    ctx->answered = 1;
-
-    rc = ngx_http_discard_request_body(r);
-
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    r->headers_out.status = d->status;
-    r->header_only = 1;
-
-    if (d->status == NGX_HTTP_NO_CONTENT) {
-        ngx_http_clear_content_length(r);
-
-    } else {
-        r->headers_out.content_length_n = 0;
-    }
-
-    ngx_http_finalize_request(r, ngx_http_send_header(r));
-
-    return NGX_DONE;
-}
-
-
-static ngx_int_t
-ngx_http_cors_header_filter(ngx_http_request_t *r)
-{
-    cors_decision        *d;
-    ngx_http_cors_ctx_t  *ctx;
-
-    if (r != r->main) {
-        return ngx_http_next_header_filter(r);
-    }
-
-    ctx = ngx_http_cors_evaluate(r, 1);
-
-    if (ctx == NGX_CONF_ERROR) {
-        return NGX_ERROR;
-    }
-
-    if (ctx && ctx->decision && ctx->decision->enforced) {
-        d = ctx->decision;
-
-        if (d->status >= NGX_HTTP_SPECIAL_RESPONSE
-            && !ctx->answered
-            && r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE)
-        {
-            /*
-             * "return" came before the phase that refuses; an error page
-             * could not be sent from here, and the connection will be closed
-             */
-
-            ctx->answered = 1;
-            r->error_page = 1;
-            r->keepalive = 0;
-
-            return ngx_http_filter_finalize_request(r, &ngx_http_cors_module,
-                                                    d->status);
-        }
-
-        if (ngx_http_cors_set_headers(r, d) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
-{
-    char               *buffer;
-    ngx_uint_t          i;
-    cors_edits          edits;
-    ngx_list_part_t    *part;
-    ngx_table_elt_t    *h, *last, *vary;
-    const cors_header  *ch;
-
-    edits.size = sizeof(cors_edits);
-    cors_edits_init(&edits, d);
-
-    do {
-        vary = NULL;
-
-        for (part = &r->headers_out.headers.part; part; part = part->next) {
-            h = part->elts;
-            last = h + part->nelts;
-
-            for ( /* void */ ; h < last; h++) {
-
-                /* most fields have other lengths */
-
-                if (!((CORS_RESPONSE_LENGTHS >> (h->key.len & 31)) & 1)
-                    || h->hash == 0)
-                {
-                    continue;
-                }
-
-                switch (cors_edits_line(&edits, (char *) h->key.data,
-                                        h->key.len, (char *) h->value.data,
-                                        h->value.len))
-                {
-                case CORS_LINE_REMOVE:
-                    h->hash = 0;
-                    break;
-
-                case CORS_LINE_VARY:
-
-                    if (vary == NULL) {
-                        vary = h;
-
-                    } else {
-                        h->hash = 0;
-                    }
-                }
-            }
-        }
-
-    } while (cors_edits_again(&edits));
-
-#if (NGX_HTTP_GZIP)
-
-    if (r->gzip_vary && d->vary) {
-        ngx_http_core_loc_conf_t  *clcf;
-
-        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-        if (clcf->gzip_vary) {
-
-            /* nginx would write a line of its own; one too many for caches */
-
-            cors_edits_line(&edits, "Vary", sizeof("Vary") - 1,
-                            "Accept-Encoding", sizeof("Accept-Encoding") - 1);
-            r->gzip_vary = 0;
-        }
-    }
-
-#endif
-
-    buffer = NULL;
-
-    if (edits.buffer_size) {
-        buffer = ngx_pnalloc(r->pool, edits.buffer_size);
-        if (buffer == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    if (cors_edits_finish(&edits, buffer, edits.buffer_size) != CORS_OK) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < edits.header_count; i++) {
-        ch = &edits.headers[i];
-
-        h = ngx_http_cors_push(r);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        h->key.len = ch->name.len;
-        h->key.data = (u_char *) ch->name.data;
-        h->value.len = ch->value.len;
-        h->value.data = (u_char *) ch->value.data;
-        h->lowcase_key = (u_char *) ch->lower_name.data;
-    }
-
-    if (!edits.set_vary) {
-        return NGX_OK;
-    }
-
-    if (vary == NULL) {
-        vary = ngx_http_cors_push(r);
-        if (vary == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_str_set(&vary->key, "Vary");
-        vary->lowcase_key = (u_char *) "vary";
-    }
-
-    vary->value.len = edits.vary.len;
-    vary->value.data = (u_char *) edits.vary.data;
-
-    return NGX_OK;
-}
-
-
-static ngx_inline ngx_table_elt_t *
-ngx_http_cors_push(ngx_http_request_t *r)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
+    /* the decision, if it is not too large, lies behind the context */
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cors_ctx_t)
+                          + ngx_http_cors_decision_size(NGX_HTTP_CORS_HEADERS));
+    if (cln == NULL) {
         return NULL;
     }
 
-    h->hash = 1;
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_cors_ctx_t));
 
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-
-    return h;
-}
-
-
-/*
- * Returns what was decided; NULL if no policy rules here.  A decision is final
- * when the final location is known; one that a variable asked for before is
- * made again if the policy, or its name, is another by then.
- */
-
-static ngx_inline ngx_http_cors_ctx_t *
-ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
-{
-    ngx_http_cors_ctx_t       *ctx;
-    ngx_http_cors_loc_conf_t  *clcf;
-
-    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
-
-    /* most requests stay in one location */
-
-    if (ctx == NULL || ctx->ref != clcf->ref) {
-        ctx = ngx_http_cors_choose(r, ctx, clcf);
-
-        if (ctx == NULL || ctx == NGX_CONF_ERROR) {
-            return ctx;
-        }
-    }
-
-    if (!ctx->decided
-        || (!ctx->final && final && ctx->ref && ctx->ref->value))
-    {
-        if (ngx_http_cors_decide(r, ctx, final) != NGX_OK) {
-            return NGX_CONF_ERROR;
-        }
-
-        ctx->decided = 1;
-    }
-
-    if (final) {
-        ctx->final = 1;
-    }
+    cln->handler = ngx_http_cors_cleanup;
+    ngx_http_set_ctx(r, ctx, ngx_http_cors_module);
 
     return ctx;
 }
@@ -705,119 +217,40 @@ ngx_http_cors_choose(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 }
 
 
-/* finds the context that an internal redirect wiped out of r->ctx */
+/* a cause of a "cors" directive is logged now and then, by each worker */
 
-static ngx_http_cors_ctx_t *
-ngx_http_cors_find_ctx(ngx_http_request_t *r)
+static ngx_uint_t
+ngx_http_cors_may_log(ngx_http_cors_ref_t *ref, ngx_uint_t cause)
 {
-    ngx_pool_cleanup_t  *cln;
+    time_t  now;
 
-    for (cln = r->pool->cleanup; cln; cln = cln->next) {
-        if (cln->handler == ngx_http_cors_cleanup) {
-            ngx_http_set_ctx(r, cln->data, ngx_http_cors_module);
-            return cln->data;
-        }
+    now = ngx_time();
+
+    if (now - ref->logged[cause] < NGX_HTTP_CORS_LOG_TIME) {
+        return 0;
     }
 
-    return NULL;
-}
+    ref->logged[cause] = now;
 
-
-static ngx_http_cors_ctx_t *
-ngx_http_cors_create_ctx(ngx_http_request_t *r)
-{
-    ngx_pool_cleanup_t   *cln;
-    ngx_http_cors_ctx_t  *ctx;
-
-    /* the decision, if it is not too large, lies behind the context */
-
-    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_cors_ctx_t)
-                          + ngx_http_cors_decision_size(NGX_HTTP_CORS_HEADERS));
-    if (cln == NULL) {
-        return NULL;
-    }
-
-    ctx = cln->data;
-    ngx_memzero(ctx, sizeof(ngx_http_cors_ctx_t));
-
-    cln->handler = ngx_http_cors_cleanup;
-    ngx_http_set_ctx(r, ctx, ngx_http_cors_module);
-
-    return ctx;
+    return 1;
 }
 
 
 static void
-ngx_http_cors_cleanup(void *data)
+ngx_http_cors_log_unknown(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
+    ngx_str_t *name)
 {
-    /* only marks the entry */
-}
+    char                        text[CORS_UNKNOWN_SIZE];
+    ngx_http_cors_main_conf_t  *cmcf;
 
+    cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
 
-static ngx_int_t
-ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
-    ngx_uint_t final)
-{
-    size_t                size;
-    int32_t               status;
-    cors_decision         d;
-    const cors_policy    *policy;
-    ngx_http_cors_ref_t  *ref;
-    cors_request_builder  builder;
+    (void) cors_policies_unknown(cmcf->policies, (char *) name->data,
+                                 name->len, text, sizeof(text));
 
-    ref = ctx->ref;
-
-    ctx->decision = NULL;
-    ngx_str_null(&ctx->policy);
-
-    if (ref == NULL || ref->off) {
-        return NGX_OK;
-    }
-
-    if (ngx_http_cors_find_policy(r, ctx, final, &policy) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    /* "off" by a variable */
-
-    if (policy == NULL && ctx->policy.len) {
-        return NGX_OK;
-    }
-
-    ngx_http_cors_build_request(r, &builder);
-
-    d.size = sizeof(cors_decision);
-
-    status = cors_decide(policy, &builder.request, &d);
-
-    if (status != CORS_OK && ngx_http_cors_may_log(ref, NGX_HTTP_CORS_FAULT)) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "cors: decision failed: %s; requests fail closed",
-                      cors_status_str(status));
-    }
-
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "cors: policy \"%V\" %s %s %s", &ctx->policy,
-                   cors_kind_str(d.kind), cors_outcome_str(d.outcome),
-                   cors_reason_str(d.reason));
-
-    /* most of the struct is room for headers that most decisions lack */
-
-    size = ngx_http_cors_decision_size(d.header_count);
-
-    if (d.header_count <= NGX_HTTP_CORS_HEADERS) {
-        ctx->decision = (cors_decision *) (ctx + 1);
-
-    } else {
-        ctx->decision = ngx_palloc(r->pool, size);
-        if (ctx->decision == NULL) {
-            return NGX_ERROR;
-        }
-    }
-
-    ngx_memcpy(ctx->decision, &d, size);
-
-    return NGX_OK;
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "cors: %s, from \"cors %V\" in %s:%ui; requests fail closed",
+                  text, &ref->name, ref->file, ref->line);
 }
 
 
@@ -884,43 +317,6 @@ ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
     }
 
     return NGX_OK;
-}
-
-
-static void
-ngx_http_cors_log_unknown(ngx_http_request_t *r, ngx_http_cors_ref_t *ref,
-    ngx_str_t *name)
-{
-    char                        text[CORS_UNKNOWN_SIZE];
-    ngx_http_cors_main_conf_t  *cmcf;
-
-    cmcf = ngx_http_get_module_main_conf(r, ngx_http_cors_module);
-
-    (void) cors_policies_unknown(cmcf->policies, (char *) name->data,
-                                 name->len, text, sizeof(text));
-
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "cors: %s, from \"cors %V\" in %s:%ui; requests fail closed",
-                  text, &ref->name, ref->file, ref->line);
-}
-
-
-/* a cause of a "cors" directive is logged now and then, by each worker */
-
-static ngx_uint_t
-ngx_http_cors_may_log(ngx_http_cors_ref_t *ref, ngx_uint_t cause)
-{
-    time_t  now;
-
-    now = ngx_time();
-
-    if (now - ref->logged[cause] < NGX_HTTP_CORS_LOG_TIME) {
-        return 0;
-    }
-
-    ref->logged[cause] = now;
-
-    return 1;
 }
 
 
@@ -1001,10 +397,441 @@ ngx_http_cors_build_request(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_cors_decide(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
+    ngx_uint_t final)
+{
+    size_t                size;
+    int32_t               status;
+    cors_decision         d;
+    const cors_policy    *policy;
+    ngx_http_cors_ref_t  *ref;
+    cors_request_builder  builder;
+
+    ref = ctx->ref;
+
+    ctx->decision = NULL;
+    ngx_str_null(&ctx->policy);
+
+    if (ref == NULL || ref->off) {
+        return NGX_OK;
+    }
+
+    if (ngx_http_cors_find_policy(r, ctx, final, &policy) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    /* "off" by a variable */
+
+    if (policy == NULL && ctx->policy.len) {
+        return NGX_OK;
+    }
+
+    ngx_http_cors_build_request(r, &builder);
+
+    d.size = sizeof(cors_decision);
+
+    status = cors_decide(policy, &builder.request, &d);
+
+    if (status != CORS_OK && ngx_http_cors_may_log(ref, NGX_HTTP_CORS_FAULT)) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "cors: decision failed: %s; requests fail closed",
+                      cors_status_str(status));
+    }
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "cors: policy \"%V\" %s %s %s", &ctx->policy,
+                   cors_kind_str(d.kind), cors_outcome_str(d.outcome),
+                   cors_reason_str(d.reason));
+
+    /* most of the struct is room for headers that most decisions lack */
+
+    size = ngx_http_cors_decision_size(d.header_count);
+
+    if (d.header_count <= NGX_HTTP_CORS_HEADERS) {
+        ctx->decision = (cors_decision *) (ctx + 1);
+
+    } else {
+        ctx->decision = ngx_palloc(r->pool, size);
+        if (ctx->decision == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    ngx_memcpy(ctx->decision, &d, size);
+
+    return NGX_OK;
+}
+
+
+/*
+ * Returns what was decided; NULL if no policy rules here.  A decision is final
+ * when the final location is known; one that a variable asked for before is
+ * made again if the policy, or its name, is another by then.
+ */
+
+static ngx_inline ngx_http_cors_ctx_t *
+ngx_http_cors_evaluate(ngx_http_request_t *r, ngx_uint_t final)
+{
+    ngx_http_cors_ctx_t       *ctx;
+    ngx_http_cors_loc_conf_t  *clcf;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_cors_module);
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
+
+    /* most requests stay in one location */
+
+    if (ctx == NULL || ctx->ref != clcf->ref) {
+        ctx = ngx_http_cors_choose(r, ctx, clcf);
+
+        if (ctx == NULL || ctx == NGX_CONF_ERROR) {
+            return ctx;
+        }
+    }
+
+    if (!ctx->decided
+        || (!ctx->final && final && ctx->ref && ctx->ref->value))
+    {
+        if (ngx_http_cors_decide(r, ctx, final) != NGX_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        ctx->decided = 1;
+    }
+
+    if (final) {
+        ctx->final = 1;
+    }
+
+    return ctx;
+}
+
+
+/* answers the request at once, if that is what was decided */
+
+static ngx_int_t
+ngx_http_cors_answer(ngx_http_request_t *r, ngx_uint_t final)
+{
+    ngx_int_t             rc;
+    cors_decision        *d;
+    ngx_http_cors_ctx_t  *ctx;
+
+    ctx = ngx_http_cors_evaluate(r, final);
+
+    if (ctx == NULL) {
+        return NGX_DECLINED;
+    }
+
+    if (ctx == NGX_CONF_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    d = ctx->decision;
+
+    /* the page of a refusal comes this way again */
+
+    if (d == NULL || d->status == 0 || ctx->answered) {
+        return NGX_DECLINED;
+    }
+
+    /* "set" and others may still give the name that is missing */
+
+    if (!final && ctx->policy.len == 0) {
+        return NGX_DECLINED;
+    }
+
+    if (d->status >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ctx->answered = 1;
+        return d->status;
+    }
+
+    /* nginx would put the status of the error over that of the answer */
+
+    if (r->err_status) {
+        return NGX_DECLINED;
+    }
+
+    ctx->answered = 1;
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    r->headers_out.status = d->status;
+    r->header_only = 1;
+
+    if (d->status == NGX_HTTP_NO_CONTENT) {
+        ngx_http_clear_content_length(r);
+
+    } else {
+        r->headers_out.content_length_n = 0;
+    }
+
+    ngx_http_finalize_request(r, ngx_http_send_header(r));
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_cors_preaccess_handler(ngx_http_request_t *r)
+{
+    if (r != r->main) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_cors_answer(r, 1);
+}
+
+
+static ngx_int_t
+ngx_http_cors_rewrite_handler(ngx_http_request_t *r)
+{
+    ngx_http_cors_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_cors_module);
+
+    if (r != r->main || clcf->phase != NGX_HTTP_CORS_REWRITE) {
+        return NGX_DECLINED;
+    }
+
+    return ngx_http_cors_answer(r, 0);
+}
+
+
+/*
+ * The checker of both rewrite phases where there are error pages.  When a
+ * handler has ended a request, what follows may be an error page of another
+ * location.  The one that the request has reached is known for the last time,
+ * with the policy of an "if", and with the values of variables.
+ */
+
+static ngx_int_t
+ngx_http_cors_rewrite_phase(ngx_http_request_t *r,
+    ngx_http_phase_handler_t *ph)
+{
+    ngx_int_t             rc;
+    ngx_http_cors_ctx_t  *ctx;
+
+    rc = ph->handler(r);
+
+    if (rc == NGX_DECLINED) {
+        r->phase_handler++;
+        return NGX_AGAIN;
+    }
+
+    if (rc == NGX_DONE) {
+        return NGX_OK;
+    }
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE && r == r->main) {
+        ctx = ngx_http_cors_evaluate(r, 1);
+
+        if (ctx == NGX_CONF_ERROR) {
+            rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+
+        } else if (ctx) {
+            ctx->failed = 1;
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_push(ngx_http_request_t *r, const cors_str *name,
+    const cors_str *lower, const cors_str *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.len = name->len;
+    h->key.data = (u_char *) name->data;
+    h->value.len = value->len;
+    h->value.data = (u_char *) value->data;
+    h->lowcase_key = (u_char *) lower->data;
+
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_set_headers(ngx_http_request_t *r, cors_decision *d)
+{
+    char               *buffer;
+    int32_t             action;
+    ngx_uint_t          i;
+    cors_edits          edits;
+    ngx_list_part_t    *part;
+    ngx_table_elt_t    *h, *last, *vary;
+    const cors_header  *ch;
+
+    static cors_str     name = { "Vary", sizeof("Vary") - 1 };
+    static cors_str     lower = { "vary", sizeof("vary") - 1 };
+
+    edits.size = sizeof(cors_edits);
+    cors_edits_init(&edits, d);
+
+    do {
+        vary = NULL;
+
+        for (part = &r->headers_out.headers.part; part; part = part->next) {
+            h = part->elts;
+            last = h + part->nelts;
+
+            for ( /* void */ ; h < last; h++) {
+
+                /* most fields have other lengths */
+
+                if (!((CORS_RESPONSE_LENGTHS >> (h->key.len & 31)) & 1)
+                    || h->hash == 0)
+                {
+                    continue;
+                }
+
+                action = cors_edits_line(&edits, (char *) h->key.data,
+                                         h->key.len, (char *) h->value.data,
+                                         h->value.len);
+
+                if (action == CORS_LINE_VARY && vary == NULL) {
+                    vary = h;
+
+                } else if (action != CORS_LINE_KEEP) {
+                    h->hash = 0;
+                }
+            }
+        }
+
+    } while (cors_edits_again(&edits));
+
+#if (NGX_HTTP_GZIP)
+
+    if (r->gzip_vary && d->vary) {
+        ngx_http_core_loc_conf_t  *clcf;
+
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        if (clcf->gzip_vary) {
+
+            /* nginx would write a line of its own; one too many for caches */
+
+            cors_edits_line(&edits, "Vary", sizeof("Vary") - 1,
+                            "Accept-Encoding", sizeof("Accept-Encoding") - 1);
+            r->gzip_vary = 0;
+        }
+    }
+
+#endif
+
+    buffer = NULL;
+
+    if (edits.buffer_size) {
+        buffer = ngx_pnalloc(r->pool, edits.buffer_size);
+        if (buffer == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (cors_edits_finish(&edits, buffer, edits.buffer_size) != CORS_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < edits.header_count; i++) {
+        ch = &edits.headers[i];
+
+        if (ngx_http_cors_push(r, &ch->name, &ch->lower_name, &ch->value)
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    if (!edits.set_vary) {
+        return NGX_OK;
+    }
+
+    if (vary == NULL) {
+        return ngx_http_cors_push(r, &name, &lower, &edits.vary);
+    }
+
+    vary->value.len = edits.vary.len;
+    vary->value.data = (u_char *) edits.vary.data;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_cors_header_filter(ngx_http_request_t *r)
+{
+    cors_decision        *d;
+    ngx_http_cors_ctx_t  *ctx;
+
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_cors_evaluate(r, 1);
+
+    if (ctx == NGX_CONF_ERROR) {
+        return NGX_ERROR;
+    }
+
+    if (ctx && ctx->decision && ctx->decision->enforced) {
+        d = ctx->decision;
+
+        if (d->status >= NGX_HTTP_SPECIAL_RESPONSE
+            && !ctx->answered
+            && r->headers_out.status < NGX_HTTP_SPECIAL_RESPONSE)
+        {
+            /*
+             * "return" came before the phase that refuses; an error page
+             * could not be sent from here, and the connection will be closed
+             */
+
+            ctx->answered = 1;
+            r->error_page = 1;
+            r->keepalive = 0;
+
+            return ngx_http_filter_finalize_request(r, &ngx_http_cors_module,
+                                                    d->status);
+        }
+
+        if (ngx_http_cors_set_headers(r, d) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+enum {
+    NGX_HTTP_CORS_VAR_KIND = 0,
+    NGX_HTTP_CORS_VAR_OUTCOME,
+    NGX_HTTP_CORS_VAR_REASON,
+    NGX_HTTP_CORS_VAR_POLICY,
+    NGX_HTTP_CORS_VAR_RULE
+};
+
+
+static ngx_int_t
 ngx_http_cors_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     uintptr_t data)
 {
-    u_char               *p;
     const char           *text;
     cors_decision        *d;
     ngx_http_cors_ctx_t  *ctx;
@@ -1033,6 +860,7 @@ ngx_http_cors_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
     }
 
     d = ctx->decision;
+    text = NULL;
 
     switch (data) {
 
@@ -1049,38 +877,47 @@ ngx_http_cors_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
         break;
 
     case NGX_HTTP_CORS_VAR_POLICY:
-
-        if (ctx->policy.len == 0) {
-            v->not_found = 1;
-            return NGX_OK;
-        }
-
         v->len = ctx->policy.len;
         v->data = ctx->policy.data;
-        return NGX_OK;
+        break;
 
     default: /* NGX_HTTP_CORS_VAR_RULE */
 
-        if (d->rule == CORS_RULE_NONE) {
-            v->not_found = 1;
-            return NGX_OK;
-        }
+        v->len = 0;
 
-        p = ngx_pnalloc(r->pool, NGX_INT32_LEN);
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
+        if (d->rule != CORS_RULE_NONE) {
+            v->data = ngx_pnalloc(r->pool, NGX_INT32_LEN);
+            if (v->data == NULL) {
+                return NGX_ERROR;
+            }
 
-        v->len = ngx_sprintf(p, "%uD", d->rule) - p;
-        v->data = p;
-        return NGX_OK;
+            v->len = ngx_sprintf(v->data, "%uD", d->rule) - v->data;
+        }
     }
 
-    v->len = ngx_strlen(text);
-    v->data = (u_char *) text;
+    if (text) {
+        v->len = ngx_strlen(text);
+        v->data = (u_char *) text;
+    }
+
+    v->not_found = (v->len == 0);
 
     return NGX_OK;
 }
+
+
+#define ngx_http_cors_var(name, data)                                         \
+    { ngx_string(name), NULL, ngx_http_cors_variable, data,                   \
+      NGX_HTTP_VAR_NOCACHEABLE, 0 }
+
+static ngx_http_variable_t  ngx_http_cors_vars[] = {
+    ngx_http_cors_var("cors_kind", NGX_HTTP_CORS_VAR_KIND),
+    ngx_http_cors_var("cors_outcome", NGX_HTTP_CORS_VAR_OUTCOME),
+    ngx_http_cors_var("cors_reason", NGX_HTTP_CORS_VAR_REASON),
+    ngx_http_cors_var("cors_policy", NGX_HTTP_CORS_VAR_POLICY),
+    ngx_http_cors_var("cors_rule", NGX_HTTP_CORS_VAR_RULE),
+    ngx_http_null_variable
+};
 
 
 static ngx_int_t
@@ -1120,14 +957,6 @@ ngx_http_cors_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    /*
-     * set by ngx_pcalloc():
-     *
-     *     cmcf->policies = NULL;
-     *     cmcf->rewrite = 0;
-     *     cmcf->error_pages = 0;
-     */
-
     if (ngx_array_init(&cmcf->refs, cf->pool, 4,
                        sizeof(ngx_http_cors_ref_t *))
         != NGX_OK)
@@ -1148,12 +977,6 @@ ngx_http_cors_create_loc_conf(ngx_conf_t *cf)
     if (clcf == NULL) {
         return NULL;
     }
-
-    /*
-     * set by ngx_pcalloc():
-     *
-     *     clcf->ref = NULL;
-     */
 
     clcf->phase = NGX_CONF_UNSET_UINT;
 
@@ -1311,6 +1134,34 @@ ngx_http_cors_filter_init(ngx_conf_t *cf)
 }
 
 
+static void
+ngx_http_cors_unref(void *data)
+{
+    cors_policies_unref(data);
+}
+
+
+static void
+ngx_http_cors_log_diagnostics(ngx_conf_t *cf, cors_diagnostics *diagnostics)
+{
+    size_t      i, n;
+    cors_str    text;
+    uint32_t    severity;
+    ngx_uint_t  level;
+
+    n = cors_diagnostics_count(diagnostics);
+
+    for (i = 0; i < n; i++) {
+        text = cors_diagnostics_text(diagnostics, i, &severity);
+        level = severity == CORS_SEVERITY_ERROR ? NGX_LOG_EMERG : NGX_LOG_WARN;
+
+        ngx_log_error(level, cf->log, 0, "cors: %s", text.data);
+    }
+
+    cors_diagnostics_free(diagnostics);
+}
+
+
 static char *
 ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
@@ -1361,34 +1212,6 @@ ngx_http_cors_policies(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     cln->data = (void *) joined;
 
     return NGX_CONF_OK;
-}
-
-
-static void
-ngx_http_cors_log_diagnostics(ngx_conf_t *cf, cors_diagnostics *diagnostics)
-{
-    size_t      i, n;
-    cors_str    text;
-    uint32_t    severity;
-    ngx_uint_t  level;
-
-    n = cors_diagnostics_count(diagnostics);
-
-    for (i = 0; i < n; i++) {
-        text = cors_diagnostics_text(diagnostics, i, &severity);
-        level = severity == CORS_SEVERITY_ERROR ? NGX_LOG_EMERG : NGX_LOG_WARN;
-
-        ngx_log_error(level, cf->log, 0, "cors: %s", text.data);
-    }
-
-    cors_diagnostics_free(diagnostics);
-}
-
-
-static void
-ngx_http_cors_unref(void *data)
-{
-    cors_policies_unref(data);
 }
 
 
@@ -1458,3 +1281,68 @@ ngx_http_cors(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     return NGX_CONF_OK;
 }
+
+
+static ngx_conf_enum_t  ngx_http_cors_phases[] = {
+    { ngx_string("preaccess"), NGX_HTTP_CORS_PREACCESS },
+    { ngx_string("rewrite"), NGX_HTTP_CORS_REWRITE },
+    { ngx_null_string, 0 }
+};
+
+
+static ngx_command_t  ngx_http_cors_commands[] = {
+
+    { ngx_string("cors_policies"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE1,
+      ngx_http_cors_policies,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("cors"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF
+                        |NGX_HTTP_LIF_CONF|NGX_CONF_TAKE1,
+      ngx_http_cors,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("cors_preflight_phase"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_cors_loc_conf_t, phase),
+      &ngx_http_cors_phases },
+
+      ngx_null_command
+};
+
+
+static ngx_http_module_t  ngx_http_cors_module_ctx = {
+    .preconfiguration = ngx_http_cors_add_variables,
+    .postconfiguration = ngx_http_cors_init,
+    .create_main_conf = ngx_http_cors_create_main_conf,
+    .create_loc_conf = ngx_http_cors_create_loc_conf,
+    .merge_loc_conf = ngx_http_cors_merge_loc_conf
+};
+
+
+ngx_module_t  ngx_http_cors_module = {
+    NGX_MODULE_V1,
+    .ctx = &ngx_http_cors_module_ctx,
+    .commands = ngx_http_cors_commands,
+    .type = NGX_HTTP_MODULE,
+    .init_module = ngx_http_cors_init_module
+};
+
+
+static ngx_http_module_t  ngx_http_cors_filter_module_ctx = {
+    .postconfiguration = ngx_http_cors_filter_init
+};
+
+
+ngx_module_t  ngx_http_cors_filter_module = {
+    NGX_MODULE_V1,
+    .ctx = &ngx_http_cors_filter_module_ctx,
+    .type = NGX_HTTP_MODULE
+};
