@@ -270,8 +270,7 @@ enum End {
     Find,
     /// In the rewrite phase.
     Rewrite,
-    /// In a location that the rewrite phase of this one leads to, and before
-    /// preflights are answered.
+    /// At the level of the server, before any location.
     Server,
     /// After preflights are answered.
     Late,
@@ -505,17 +504,13 @@ impl Case<'_> {
 
     /// The policy that should answer.
     fn policy(&self) -> Policy {
-        let has_page = self.pages.status(200) == 200
-            && !matches!(self.pages, Pages::Nowhere | Pages::Elsewhere)
-            && self.ending.has_page;
+        let has_page = self.ending.has_page
+            && !matches!(self.pages, Pages::Nowhere | Pages::Elsewhere);
         let end = self.ending.end;
         // nginx forgets the location before any module runs.
         let is_forgotten = end == End::Find && has_page;
         match self.naming {
             _ if end == End::Server || is_forgotten => self.level.policy(),
-            Naming::Inherited if self.ending.lines.starts_with("cors page") => {
-                unreachable!("left out")
-            }
             Naming::Inherited => self.level.policy(),
             Naming::Set if end == End::Find || self.ending.skips_set => {
                 Policy::Unknown
@@ -644,7 +639,7 @@ fn run(pages: Pages) {
         );
         for (number, ending) in ENDINGS.iter().enumerate() {
             for naming in Naming::ALL {
-                // There is nothing to inherit from the server.
+                // It could not inherit from the server.
                 if naming == Naming::Inherited
                     && ending.lines.starts_with("cors page")
                 {
