@@ -900,7 +900,7 @@ int32_t cors_decide(const struct cors_policy *policy,
  * The Vary lines that a cors_edits has room for. It never changes. Of a response
  * with more of them the value becomes "*".
  */
-#define CORS_VARY_LINES_MAX 32
+#define CORS_VARY_LINES_MAX 256
 
 /**
  * The edits that a decision makes to the headers of a response.

@@ -2172,7 +2172,7 @@ static int
 edit_many_vary_lines(void)
 {
     int             i;
-    char            buffer[1024];
+    char            buffer[4096];
     cors_edits      edits;
     cors_decision   decision;
     test_request_t  r;

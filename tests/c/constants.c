@@ -159,7 +159,7 @@ VALUE(CORS_OUTCOME_NEVER, 0xffffffffu);
 VALUE(CORS_REQUEST_LENGTHS, 0x600046d0);
 VALUE(CORS_REQUEST_LINES_MAX, 137);
 VALUE(CORS_RESPONSE_LENGTHS, 0x38480011);
-VALUE(CORS_VARY_LINES_MAX, 32);
+VALUE(CORS_VARY_LINES_MAX, 256);
 
 VALUE(CORS_LINE_KEEP, 0);
 VALUE(CORS_LINE_REMOVE, 1);
@@ -176,7 +176,7 @@ OFFSET(cors_request_builder, state, 176, 88);
 OFFSET(cors_request_builder, reserved, 180, 92);
 OFFSET(cors_request_builder, lines, 184, 96);
 
-SIZE(cors_edits, 584, 300);
+SIZE(cors_edits, 4168, 2092);
 OFFSET(cors_edits, size, 0, 0);
 OFFSET(cors_edits, headers, 8, 4);
 OFFSET(cors_edits, header_count, 16, 8);

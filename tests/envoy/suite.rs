@@ -239,10 +239,10 @@ fn every_case_of_the_suite() {
         [
             ("Envoy has no such scheme", 2),
             ("Envoy refuses it", 1),
-            ("Envoy refuses upgrades that it was not told of", 7),
-            ("HTTP cannot carry it", 43),
+            ("Envoy refuses upgrades that it was not told of", 19),
+            ("HTTP cannot carry it", 45),
         ]
     );
     assert_eq!(merged.len(), 8);
-    assert_eq!(carried[&Carrier::Http2], 4);
+    assert_eq!(carried[&Carrier::Http2], 20);
 }

@@ -102,8 +102,8 @@ fn a_name_that_comes_too_late_fails_closed() {
     drop(server);
     let lines = logged(&host);
     assert_eq!(lines.len(), 3, "{lines:?}");
-    assert!(lines[0].contains("unknown policy \"\" from"), "{lines:?}");
-    assert!(lines[2].contains("unknown policy \"o\" from"), "{lines:?}");
+    assert!(lines[0].contains("unknown policy \"\", expected"), "{lines:?}");
+    assert!(lines[2].contains("unknown policy \"o\", expected"), "{lines:?}");
 }
 
 #[test]

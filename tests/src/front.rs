@@ -50,6 +50,7 @@ preflight = "forward"
 [policy.sockets]
 allow_origins = ["https://app.example.com"]
 websocket = "reject"
+self_origins = ["https://api.example.com"]
 "#;
 
 /// The key of the tests, by which tokens of `https://login.example.com` are

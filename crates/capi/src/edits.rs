@@ -2,7 +2,9 @@
 
 use core::{ffi::c_char, mem::MaybeUninit};
 
-use libcors_policy::{HeaderName, Vary, length_bits, merge_vary};
+use libcors_policy::{
+    HeaderName, MAX_VARY_NAMES, Vary, length_bits, merge_vary,
+};
 
 use crate::{
     ffi::{self, Buffer, NO_STR, guard},
@@ -21,7 +23,7 @@ pub const CORS_RESPONSE_LENGTHS: u32 = 0x38480011;
 
 /// The Vary lines that a cors_edits has room for. It never changes. Of a response
 /// with more of them the value becomes "*".
-pub const CORS_VARY_LINES_MAX: usize = 32;
+pub const CORS_VARY_LINES_MAX: usize = 256;
 
 /// The line stays as it is.
 pub const CORS_LINE_KEEP: i32 = 0;
@@ -105,6 +107,10 @@ mod pass {
 /// The bytes that a value of Vary takes beside twice its lines and two for each:
 /// the names of a decision, and a NUL.
 const VARY_EXTRA: usize = 72;
+
+// With more lines there are more names than are told apart, unless lines are
+// empty.
+const _: () = assert!(CORS_VARY_LINES_MAX == MAX_VARY_NAMES);
 
 const _: () = {
     let mut lengths = [4; HeaderName::ALL.len() + 1];
@@ -394,6 +400,6 @@ impl<'e> Edits<'e> {
 
 // The size of the struct is part of the ABI.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<cors_edits>() == 584);
+const _: () = assert!(size_of::<cors_edits>() == 4168);
 #[cfg(target_pointer_width = "32")]
-const _: () = assert!(size_of::<cors_edits>() == 300);
+const _: () = assert!(size_of::<cors_edits>() == 2092);

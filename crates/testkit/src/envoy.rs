@@ -498,7 +498,11 @@ pub fn manager(fields: Value) -> Value {
     let config = json!({
         "stat_prefix": "front",
         "http2_protocol_options": { "allow_connect": true },
-        "upgrade_configs": [{ "upgrade_type": "websocket" }],
+        "upgrade_configs": [
+            { "upgrade_type": "websocket" },
+            { "upgrade_type": "webtransport" },
+            { "upgrade_type": "webtransport-h3" },
+        ],
     });
     let name = "envoy.extensions.filters.network.http_connection_manager.v3.\
                 HttpConnectionManager";
