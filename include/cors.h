@@ -330,6 +330,23 @@ int32_t cors_policies_load(const char *path,
                            struct cors_diagnostics **diagnostics);
 
 /**
+ * cors_policies_open compiles what the configuration of a server holds: the text of
+ * a policy file, or "file:" and the path of one.
+ *
+ * White space around it is ignored, and so are the quotes of a JSON string, as
+ * configurations that are JSON themselves pass it. source is the name of a text in
+ * diagnostics; that of a file is its path. All else is as with
+ * cors_policies_parse(), and for a path as with cors_policies_load().
+ */
+CORS_API
+int32_t cors_policies_open(const char *text,
+                           size_t text_len,
+                           const char *source,
+                           size_t source_len,
+                           const struct cors_policies **policies,
+                           struct cors_diagnostics **diagnostics);
+
+/**
  * cors_policies_join makes one set of the policies of several files.
  *
  * list is an array of count sets, of which each may have several files itself.

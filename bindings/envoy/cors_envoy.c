@@ -273,26 +273,6 @@ cors_conf_free(cors_conf *conf)
 }
 
 
-static envoy_str
-cors_trim(envoy_str text)
-{
-    static const char  spaces[] = " \t\r\n";
-
-    while (text.len && memchr(spaces, text.data[0], sizeof(spaces) - 1)) {
-        text.data++;
-        text.len--;
-    }
-
-    while (text.len
-           && memchr(spaces, text.data[text.len - 1], sizeof(spaces) - 1))
-    {
-        text.len--;
-    }
-
-    return text;
-}
-
-
 #define CORS_STRING_VALUE                                                     \
     "; filter_config must be a google.protobuf.StringValue with the text of " \
     "a policy file, or with \"file:\" and a path"
@@ -354,44 +334,17 @@ cors_conf_name(cors_conf *conf, const char *what, envoy_str name)
 static bool
 cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
 {
-    bool               is_text;
     char               source[128];
     size_t             i;
     int32_t            status;
     cors_str           line;
     uint32_t           severity;
-    envoy_str          text, path;
     cors_diagnostics  *diagnostics;
 
-    static const char  file[] = "file:";
+    (void) snprintf(source, sizeof(source), "envoy %s %s", what, conf->name);
 
-    text = cors_trim(config);
-
-    if (text.len > sizeof(file) - 1
-        && memcmp(text.data, file, sizeof(file) - 1) == 0)
-    {
-        path = cors_trim(cors_envoy_str(text.data + sizeof(file) - 1,
-                                        text.len - (sizeof(file) - 1)));
-
-        is_text = true;
-        status = cors_policies_load(path.data, path.len, CORS_FORMAT_AUTO,
-                                    &conf->policies, &diagnostics);
-
-    } else {
-
-        /* Envoy passes messages of other types as they are encoded */
-
-        is_text = text.len && (unsigned char) text.data[0] >= ' '
-                  && memmem(text.data, text.len, "policy",
-                            sizeof("policy") - 1);
-
-        (void) snprintf(source, sizeof(source), "envoy %s %s", what,
-                        conf->name);
-
-        status = cors_policies_parse(config.data, config.len, source,
-                                     strlen(source), CORS_FORMAT_AUTO,
-                                     &conf->policies, &diagnostics);
-    }
+    status = cors_policies_open(config.data, config.len, source,
+                                strlen(source), &conf->policies, &diagnostics);
 
     for (i = 0; i < cors_diagnostics_count(diagnostics); i++) {
         line = cors_diagnostics_text(diagnostics, i, &severity);
@@ -406,8 +359,23 @@ cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
         return true;
     }
 
+    /* Envoy passes messages of other types as they are encoded */
+
+    for (i = 0; i < config.len; i++) {
+        if ((unsigned char) config.data[i] < ' '
+            && memchr("\t\n\r", config.data[i], 3) == NULL)
+        {
+            break;
+        }
+    }
+
     cors_log(ENVOY_LOG_ERROR, "%s \"%s\" is rejected: %s%s", what, conf->name,
-             cors_status_str(status), is_text ? "" : CORS_STRING_VALUE);
+             cors_status_str(status),
+             status == CORS_ERR_IO
+             || (i == config.len
+                 && memmem(config.data, config.len, "policy",
+                           sizeof("policy") - 1))
+             ? "" : CORS_STRING_VALUE);
 
     return false;
 }
@@ -746,6 +714,12 @@ cors_decide_stream(cors_stream *stream, void *envoy)
         builder.size = sizeof(cors_request_builder);
         cors_request_builder_init(&builder);
         cors_request_builder_add_all(&builder, headers.fields, headers.count);
+
+        /* Envoy makes an upgrade of an extended CONNECT before any filter runs */
+
+        if (builder.request.upgrade.count) {
+            builder.request.protocol = builder.request.upgrade.lines[0];
+        }
 
         status = cors_decide(policy, &builder.request, &stream->decision);
 

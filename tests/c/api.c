@@ -1937,6 +1937,37 @@ join(void)
 
 
 static int
+open_config(void)
+{
+    const char           *text;
+    cors_diagnostics     *problems;
+    const cors_policies  *set;
+
+    text = " \"[policy.a]\\nallow_origins = []\" ";
+    CHECK(cors_policies_open(text, strlen(text), "x", 1, &set, &problems)
+          == CORS_OK);
+    CHECK(cors_policies_get(set, "a", 1) != NULL);
+    CHECK(problems == NULL);
+    cors_policies_unref(set);
+
+    text = "\nfile: no-such-file.toml\n";
+    CHECK(cors_policies_open(text, strlen(text), "x", 1, &set, &problems)
+          == CORS_ERR_IO);
+    CHECK(set == NULL);
+    CHECK(strstr(cors_diagnostics_text(problems, 0, NULL).data,
+                 "no-such-file.toml:1:1: E0101") != NULL);
+    cors_diagnostics_free(problems);
+
+    CHECK(cors_policies_open(NULL, 0, "x", 1, &set, NULL)
+          == CORS_ERR_DOCUMENT);
+    CHECK(cors_policies_open(NULL, 1, "x", 1, &set, NULL)
+          == CORS_ERR_ARGUMENT);
+
+    return 0;
+}
+
+
+static int
 choose(void)
 {
     char                  buffer[CORS_UNKNOWN_SIZE], name[200];
@@ -2291,6 +2322,7 @@ static const test_t  tests[] = {
     { "owned headers", header_owned },
     { "names of headers", header_names },
     { "join", join },
+    { "open", open_config },
     { "choose", choose },
     { "build a request", build_request },
     { "edit a response", edit_response },

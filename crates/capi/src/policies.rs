@@ -175,6 +175,34 @@ pub unsafe extern "C" fn cors_policies_load(
     unsafe { compile(policies, diagnostics, load) }
 }
 
+/// cors_policies_open compiles what the configuration of a server holds: the text of
+/// a policy file, or "file:" and the path of one.
+///
+/// White space around it is ignored, and so are the quotes of a JSON string, as
+/// configurations that are JSON themselves pass it. source is the name of a text in
+/// diagnostics; that of a file is its path. All else is as with
+/// cors_policies_parse(), and for a path as with cors_policies_load().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cors_policies_open(
+    text: *const c_char,
+    text_len: usize,
+    source: *const c_char,
+    source_len: usize,
+    policies: *mut *const cors_policies,
+    diagnostics: *mut *mut cors_diagnostics,
+) -> i32 {
+    let open = || {
+        // SAFETY: the header asks for that many bytes at each.
+        let (text, source) = unsafe {
+            (ffi::bytes(text, text_len)?, ffi::bytes(source, source_len)?)
+        };
+        let source = String::from_utf8_lossy(source);
+        Ok(libcors_config::open_compiled(text, &source))
+    };
+    // SAFETY: the header asks for places to write to.
+    unsafe { compile(policies, diagnostics, open) }
+}
+
 fn to_format(format: u32) -> Result<Format, i32> {
     match format {
         CORS_FORMAT_AUTO => Ok(Format::Auto),

@@ -7,7 +7,6 @@ use std::borrow::Cow;
 use crate::{
     codes,
     diagnostic::{Report, Sink},
-    outcome::Format,
     source::{Span, quote},
     tree::{Entry, Kind, MAX_DEPTH, Table, Value},
 };
@@ -32,10 +31,9 @@ pub(crate) fn parse<'t>(
 
 /// The policy file in a text that is one JSON string and nothing else, which in
 /// TOML would be a key without a value.
-pub(crate) fn unquote(text: &[u8], format: Format) -> Option<String> {
+pub(crate) fn unquote(text: &[u8]) -> Option<String> {
     let text = str::from_utf8(text).ok()?.trim();
-    let quoted = text.len() > 1 && text.starts_with('"') && text.ends_with('"');
-    if format != Format::Auto || !quoted {
+    if text.len() < 2 || !text.starts_with('"') || !text.ends_with('"') {
         return None;
     }
     let mut sink = Sink::default();

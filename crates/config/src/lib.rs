@@ -98,7 +98,7 @@ pub use crate::{
     lists::is_forbidden_request_header,
     outcome::{
         CompiledPolicy, Format, MAX_LEN, NamedPolicy, Outcome, Policies,
-        compile, load, load_compiled, parse,
+        compile, load, load_compiled, open_compiled, parse,
     },
     settings::{Flag, OriginEntry, PolicySpec},
     suggest::suggest_origin,

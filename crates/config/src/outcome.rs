@@ -24,8 +24,7 @@ pub const MAX_LEN: usize = 256 << 20;
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum Format {
     /// JSON if the first character that is not white space is `{`, else TOML. A
-    /// byte-order mark is skipped. A text that is one JSON string, as configuration
-    /// formats that are JSON themselves pass it, is a policy file in quotes.
+    /// byte-order mark is skipped.
     #[default]
     Auto,
     /// TOML 1.1.
@@ -43,6 +42,29 @@ pub struct Outcome<P = Policies> {
     pub diagnostics: Diagnostics,
     /// Whether the file could not be read at all.
     pub unreadable: bool,
+}
+
+/// Opens what a configuration of a server holds in place of a file: the text of a
+/// policy file, or `file:` and the path of one. White space around it is ignored, and
+/// so are the quotes of a JSON string. Returns the name of the source as well: that of
+/// the file, or `source`.
+pub fn open_compiled(
+    text: &[u8],
+    source: &str,
+) -> (String, Outcome<Vec<CompiledPolicy>>) {
+    let inner = json::unquote(text);
+    let text = inner.as_deref().map_or(text, str::as_bytes);
+    let path = str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.trim().strip_prefix("file:"))
+        .map(str::trim);
+    match path {
+        Some(path) => {
+            let outcome = load_compiled(Path::new(path), None, Format::Auto);
+            (path.to_owned(), outcome)
+        }
+        None => (source.to_owned(), compile(text, source, Format::Auto)),
+    }
 }
 
 /// The policies of a document, in its order.
@@ -196,8 +218,6 @@ fn read(path: &Path) -> std::io::Result<Vec<u8>> {
 ///
 /// Never panics, whatever the text.
 pub fn parse(text: &[u8], source: &str, format: Format) -> Outcome {
-    let inner = json::unquote(text, format);
-    let text = inner.as_deref().map_or(text, str::as_bytes);
     let outcome = run(text, source, format, |name, policy, spec, resolved| {
         let allow_origins = resolved.origins();
         let spec = PolicySpec { allow_origins, ..spec };
@@ -217,8 +237,6 @@ pub fn compile(
     source: &str,
     format: Format,
 ) -> Outcome<Vec<CompiledPolicy>> {
-    let inner = json::unquote(text, format);
-    let text = inner.as_deref().map_or(text, str::as_bytes);
     let outcome = run(text, source, format, |name, policy, _, resolved| {
         let offset = resolved.policy.span.start;
         (name.to_owned(), policy, offset)

@@ -1,7 +1,7 @@
 //! Documents, the problems found in them, and where.
 
 use libcors_config::{
-    Diagnostic, Format, OriginEntry, Outcome, Preflight, parse,
+    Diagnostic, Format, OriginEntry, Outcome, Preflight, open_compiled, parse,
 };
 use libcors_policy::{Request, Source};
 
@@ -479,19 +479,27 @@ regex = 'https://app\\.example\\.com'
 }
 
 #[test]
-fn a_policy_file_may_be_a_json_string() {
+fn opens_texts_strings_and_paths() {
     let text =
         r#" "[policy.a]\nallow_origins = [\"https://\u0061.example/\"]\n" "#;
-    let outcome = parse(text.as_bytes(), "t", Format::Auto);
+    let (source, outcome) = open_compiled(text.as_bytes(), "t");
     let error = outcome.diagnostics.errors().next().unwrap();
+    assert_eq!(source, "t");
     assert_eq!((error.code, error.line, error.column), ("E0209", 2, 36));
     let text = text.replace("e/", "e");
-    let outcome = parse(text.as_bytes(), "t", Format::Auto);
-    assert!(outcome.policies.is_some(), "{:#?}", outcome.diagnostics);
-    for text in ["\"", "\"\"", "\"a\"b\"", "\"[policy.a]\\q\"", "'x'"] {
-        let outcome = parse(text.as_bytes(), "t", Format::Auto);
+    for text in [&text, "\n[policy.a]\nallow_origins = []", "\"policy\".a = {}"]
+    {
+        let (_, outcome) = open_compiled(text.as_bytes(), "t");
+        let broken = outcome.diagnostics.errors().any(|e| e.code == "E0104");
+        assert!(!broken, "{:#?}", outcome.diagnostics);
+    }
+    for text in ["\"", "\"\"", "\"a\"b\"", "\"[policy.a]\\q\"", "'x'", ""] {
+        let (_, outcome) = open_compiled(text.as_bytes(), "t");
         assert!(outcome.policies.is_none(), "{text}");
     }
-    let outcome = parse(text.as_bytes(), "t", Format::Toml);
-    assert!(outcome.policies.is_none());
+    for text in ["file:no.toml", " file: no.toml \n", "\"file:no.toml\\n\""] {
+        let (source, outcome) = open_compiled(text.as_bytes(), "t");
+        assert_eq!(source, "no.toml");
+        assert!(outcome.unreadable, "{text}");
+    }
 }
