@@ -1,5 +1,5 @@
 //! Wall-clock time of decisions. For comparisons within one run; on a shared
-//! machine instruction counts are the ones to trust (`cargo xtask bench engine`).
+//! machine instruction counts are the ones to trust (`cargo bench-libcors engine`).
 
 use std::{hint::black_box, time::Duration};
 

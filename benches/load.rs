@@ -1,4 +1,4 @@
-//! A client that asks a server at a constant rate, for `cargo xtask bench`.
+//! A client that asks a server at a constant rate, for `cargo bench-libcors`.
 //!
 //!     load PORT CONNECTIONS RATE SECONDS < REQUEST
 //!

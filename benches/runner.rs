@@ -1,4 +1,4 @@
-//! The engine in Rust, as a runner of `cargo xtask bench`.
+//! The engine in Rust, as a runner of `cargo bench-libcors`.
 
 use std::{hint::black_box, process::ExitCode};
 

@@ -5,7 +5,7 @@
  *     runner WORKLOADS
  *     runner WORKLOADS count CONTENDER WORKLOAD TIMES
  *
- * WORKLOADS is a folder that `cargo xtask bench` writes: for each workload a
+ * WORKLOADS is a folder that `cargo bench-libcors` writes: for each workload a
  * policy in NAME.toml, and a request in NAME.request; and in "all" their names.
  */
 

@@ -1,7 +1,7 @@
 //! What all benches share: the workloads, and how a program runs them.
 //!
 //! The workloads are in `workloads.toml`, with the answers that are expected.
-//! `cargo xtask bench` gives them to programs called runners, one for each
+//! `cargo bench-libcors` gives them to programs called runners, one for each
 //! language; [`runner`] says how.
 
 mod workload;

@@ -3,7 +3,7 @@
 //
 //	runner WORKLOADS
 //
-// WORKLOADS is a folder that `cargo xtask bench` writes.
+// WORKLOADS is a folder that `cargo bench-libcors` writes.
 package main
 
 import (

@@ -2,7 +2,7 @@
 //
 //     node runner.js WORKLOADS MODULES
 //
-// WORKLOADS is a folder that `cargo xtask bench` writes, MODULES the one that
+// WORKLOADS is a folder that `cargo bench-libcors` writes, MODULES the one that
 // holds node_modules. Request and response are objects with what the middleware
 // uses of Node's: it is not charged for sockets.
 "use strict";

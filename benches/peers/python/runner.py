@@ -3,7 +3,7 @@ spoken to.
 
     runner.py WORKLOADS
 
-WORKLOADS is a folder that `cargo xtask bench` writes.
+WORKLOADS is a folder that `cargo bench-libcors` writes.
 """
 
 import json

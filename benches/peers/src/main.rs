@@ -1,5 +1,5 @@
 //! Other libraries in Rust, and libcors in the same place, as a runner of
-//! `cargo xtask bench engine`.
+//! `cargo bench-libcors engine`.
 
 mod actix;
 mod cors_core;

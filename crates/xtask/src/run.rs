@@ -5,7 +5,7 @@ use std::{
     ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, ExitCode, Output, Stdio},
 };
 
 /// Why a command of xtask failed, for people.
@@ -14,6 +14,17 @@ pub struct Error(String);
 
 /// What commands of xtask return.
 pub type Result<T = ()> = std::result::Result<T, Error>;
+
+/// The exit code of a program; prints the error, if there is one.
+pub fn exit_code(result: Result) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 impl Error {
     /// An error from its message: what failed, and what to do.
@@ -51,7 +62,8 @@ impl<T, E: fmt::Display> Context<T> for std::result::Result<T, E> {
 /// The root of the workspace.
 pub fn root() -> PathBuf {
     // Cargo sets the variable for what it runs; the other serves a binary that
-    // was copied out of the target folder.
+    // was copied out of the target folder. Each program of ours is two folders
+    // below the root.
     let crate_dir = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     crate_dir.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
@@ -88,6 +100,13 @@ pub fn cargo() -> Command {
             command.env_remove(name);
         }
     }
+    command
+}
+
+/// Another program of this workspace.
+pub fn program(package: &str) -> Command {
+    let mut command = cargo();
+    command.args(["run", "--quiet", "--package", package, "--"]);
     command
 }
 

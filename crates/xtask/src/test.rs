@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    abi, bench, envoy, fail,
+    abi, envoy, fail,
     library::Variant,
     nginx,
     packages::{self, Need},
@@ -110,10 +110,7 @@ pub fn command(arguments: &Arguments) -> Result {
         // `cargo xtask python` has them.
         totals.step("the Python package", || python::check(true));
         if !arguments.quick {
-            totals.step("instructions", || {
-                bench::check_nginx()?;
-                Ok(1 + bench::check_engine()?)
-            });
+            totals.step("instructions", instructions);
             test_newer_nginx(&mut totals);
             test_older_envoys(&mut totals, envoys);
         }
@@ -169,6 +166,18 @@ fn no_panic(module: &Path) -> Result<usize> {
         fail!("only {count} functions that decide in {}", module.display());
     }
     Ok(count)
+}
+
+/// The guard on what decisions and requests cost; returns the number of checks.
+fn instructions() -> Result<usize> {
+    let mut harness = run::program("libcors-bench-harness");
+    let text = run::read(harness.arg("check"))?;
+    print!("{text}");
+    let summary = text.lines().last().unwrap_or_default();
+    match number_before(summary, " checks passed") {
+        0 => fail!("the bench harness checked nothing"),
+        count => Ok(count),
+    }
 }
 
 /// The suite, and the tests of the host, through a newer nginx.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{machine::Noise, runners, statistics::Samples};
-use crate::{
+use xtask::{
     fail,
     run::{self, Result},
 };

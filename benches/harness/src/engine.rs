@@ -1,4 +1,4 @@
-//! `cargo xtask bench engine`: decisions of the engine, and of others.
+//! `cargo bench-libcors engine`: decisions of the engine, and of others.
 
 use std::fmt::Write as _;
 
@@ -14,9 +14,9 @@ use super::{
     runners::{self, Link, Runner},
     statistics::Samples,
 };
-use crate::run::{self, Result};
+use xtask::run::{self, Result};
 
-/// What `cargo xtask bench engine` is asked for.
+/// What `cargo bench-libcors engine` is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     /// Count instructions, and nothing else
@@ -49,14 +49,14 @@ impl Default for Arguments {
     }
 }
 
-/// Runs `cargo xtask bench engine`.
+/// Runs `cargo bench-libcors engine`.
 pub(super) fn command(arguments: &Arguments) -> Result {
     let workloads = workloads();
     if let Some(reason) = &arguments.record {
         return instructions::record(&workloads, reason);
     }
     if arguments.check {
-        return check_engine().map(drop);
+        return check().map(drop);
     }
     if arguments.instructions {
         return instructions::table(&workloads, true).map(drop);
@@ -79,7 +79,7 @@ pub(super) fn command(arguments: &Arguments) -> Result {
 
 /// Fails if a decision allocates or makes a system call, or takes more
 /// instructions than are recorded; returns how many checks were made.
-pub fn check_engine() -> Result<usize> {
+pub(super) fn check() -> Result<usize> {
     let workloads = workloads();
     Ok(quiet::check(&workloads)? + instructions::check(&workloads)?)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask bench sizes`: how large the files are that are installed, with each
+//! `cargo bench-libcors sizes`: how large the files are that are installed, with each
 //! of the library's features and without.
 
 use std::{fs, path::Path};
@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::results;
-use crate::{
+use xtask::{
     envoy,
     library::{self, Variant},
     nginx, packages,
@@ -18,7 +18,7 @@ use crate::{
 /// Features of the library that can be left out.
 const FEATURES: [&str; 3] = ["idna", "public-suffixes", "regex"];
 
-/// Runs `cargo xtask bench sizes`.
+/// Runs `cargo bench-libcors sizes`.
 pub(super) fn command() -> Result {
     packages::ensure(&[Need::Program("strip", "binutils")])?;
     let mut sizes = Sizes { rows: Vec::new() };

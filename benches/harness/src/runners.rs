@@ -12,7 +12,7 @@ use std::{
 use libcors_benches::{Workload, request_text};
 use libcors_testkit::browser::Response;
 
-use crate::{
+use xtask::{
     fail,
     library::{self, Library, Variant},
     packages::{self, Need},

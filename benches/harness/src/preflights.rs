@@ -1,4 +1,4 @@
-//! `cargo xtask bench preflights`: how many preflights a visit takes, counted at
+//! `cargo bench-libcors preflights`: how many preflights a visit takes, counted at
 //! the server, with real browsers.
 //!
 //! A browser keeps the answer to a preflight for the methods and headers that it
@@ -21,7 +21,7 @@ use libcors_testkit::{
 use serde_json::{Value, json};
 
 use super::results;
-use crate::{
+use xtask::{
     fail,
     library::Variant,
     nginx,
@@ -116,7 +116,7 @@ const BROWSERS: [Browser; 2] = [
     },
 ];
 
-/// Runs `cargo xtask bench preflights`.
+/// Runs `cargo bench-libcors preflights`.
 pub(super) fn command() -> Result {
     let built = nginx::build(None, &Variant::default())?;
     let installation =

@@ -1,4 +1,4 @@
-//! `cargo xtask bench growth`: how cost grows with the number of origins and of
+//! `cargo bench-libcors growth`: how cost grows with the number of origins and of
 //! policies.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{VALGRIND, machine::Noise, results, runners};
-use crate::{
+use xtask::{
     fail,
     library::{self, Variant},
     packages,
@@ -23,7 +23,7 @@ const POLICIES: [usize; 4] = [1, 100, 1000, 10_000];
 /// A larger document takes minutes under callgrind.
 const COUNTED: usize = 100_000;
 
-/// Runs `cargo xtask bench growth`.
+/// Runs `cargo bench-libcors growth`.
 pub(super) fn command() -> Result {
     packages::ensure(&[VALGRIND])?;
     let library = library::build(&Variant::default())?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::results;
-use crate::{
+use xtask::{
     library,
     run::{self, Result},
 };

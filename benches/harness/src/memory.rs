@@ -1,4 +1,4 @@
-//! `cargo xtask bench memory`: memory of nginx workers, and whether reloads
+//! `cargo bench-libcors memory`: memory of nginx workers, and whether reloads
 //! leave it as it is.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::fs;
 use libcors_testkit::nginx::Installation;
 
 use super::nginx::{Ask, Measurement, contenders};
-use crate::{
+use xtask::{
     fail,
     library::Variant,
     nginx,

@@ -1,4 +1,4 @@
-//! `cargo xtask bench nginx`: requests through nginx, without CORS, with the
+//! `cargo bench-libcors nginx`: requests through nginx, without CORS, with the
 //! module, and written by hand.
 
 use std::{
@@ -23,14 +23,14 @@ use super::{
     shops::{EXPRESSION, Origins, origin},
     statistics::Samples,
 };
-use crate::{
+use xtask::{
     fail,
     library::Variant,
     nginx, packages,
     run::{self, Context as _, Result},
 };
 
-/// What `cargo xtask bench nginx` is asked for.
+/// What `cargo bench-libcors nginx` is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     /// Fail if the module costs more than docs/performance.md allows
@@ -63,7 +63,7 @@ impl Default for Arguments {
 }
 
 /// Fails if the nginx module costs more than it may.
-pub fn check_nginx() -> Result {
+pub(super) fn check() -> Result {
     command(&Arguments {
         check: true,
         module_only: true,

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::statistics::Samples;
-use crate::run::{self, Result};
+use xtask::run::{self, Result};
 
 /// The day, for results.
 pub(super) fn today() -> Result<String> {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::Value;
 
 use super::machine;
-use crate::run::{self, Context as _, Result};
+use xtask::run::{self, Context as _, Result};
 
 const FOLDER: &str = "benches/results";
 

@@ -7,7 +7,7 @@ use super::{
     VALGRIND,
     runners::{self, Link},
 };
-use crate::{
+use xtask::{
     fail,
     packages::{self, Need},
     run::{self, Error, Result},

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what decisions and requests cost, in instructions and in
+//! `cargo bench-libcors`: what decisions and requests cost, in instructions and in
 //! time.
 //!
 //! valgrind's callgrind counts the instructions that a process spends in user
@@ -26,18 +26,21 @@ mod shops;
 mod sizes;
 mod statistics;
 
-use clap::Subcommand;
+use std::process::{Command, ExitCode};
 
-pub use self::{engine::check_engine, nginx::check_nginx};
-use crate::{
+use clap::{Parser, Subcommand};
+use xtask::{
     fail,
     packages::Need,
     run::{self, Error, Result},
 };
 
-/// Measures.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo bench-libcors",
+    about = "What decisions and requests cost"
+)]
+struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
 }
@@ -66,13 +69,19 @@ enum What {
     },
     /// Draw docs/performance.svg anew, and say which bounds hold
     Report,
+    /// Fail if a decision, or a request through nginx, costs more than it may
+    Check,
     /// All of it, which is what is done if nothing is named
     All,
 }
 
-/// Runs a bench.
-pub fn command(arguments: &Arguments) -> Result {
-    match arguments.what.as_ref().unwrap_or(&What::All) {
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run::exit_code(bench(arguments.what.as_ref().unwrap_or(&What::All)))
+}
+
+fn bench(what: &What) -> Result {
+    match what {
         What::Engine(arguments) => engine::command(arguments),
         What::Nginx(arguments) => nginx::command(arguments),
         What::Python => python::command(),
@@ -82,6 +91,7 @@ pub fn command(arguments: &Arguments) -> Result {
         What::Preflights => preflights::command(),
         What::Memory { reloads } => memory::command(*reloads),
         What::Report => report(),
+        What::Check => check(),
         What::All => all(),
     }
 }
@@ -89,6 +99,14 @@ pub fn command(arguments: &Arguments) -> Result {
 fn report() -> Result {
     chart::draw()?;
     bounds::report()
+}
+
+/// What `cargo xtask test` asks for; the last line says how many checks there were.
+fn check() -> Result {
+    nginx::check()?;
+    let count = 1 + engine::check()?;
+    run::say(format_args!("{count} checks passed"));
+    Ok(())
 }
 
 /// Everything; what fails does not keep the rest from being measured.
@@ -129,7 +147,7 @@ fn collected(text: &str) -> Result<u64> {
         .ok_or_else(|| Error::new(format!("callgrind counted nothing: {text}")))
 }
 
-fn callgrind() -> std::process::Command {
+fn callgrind() -> Command {
     let mut command = run::command("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     command

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::runners::Program;
-use crate::{
+use xtask::{
     fail,
     packages::{self, Need},
     run::{self, Context as _, Result},

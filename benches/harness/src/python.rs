@@ -1,4 +1,4 @@
-//! `cargo xtask bench python`: the Python package beside other middlewares.
+//! `cargo bench-libcors python`: the Python package beside other middlewares.
 //!
 //! `benches/python/run.py` measures; this runs it where the package is installed,
 //! and keeps the results.
@@ -6,12 +6,12 @@
 use serde_json::{Value, json};
 
 use super::{machine::Noise, results};
-use crate::{
+use xtask::{
     fail,
     run::{self, Context as _, Result},
 };
 
-/// Runs `cargo xtask bench python`.
+/// Runs `cargo bench-libcors python`.
 pub(super) fn command() -> Result {
     // `cargo xtask python` makes it, with the package in it.
     let python = run::target().join("python/venv/main/bin/python");

@@ -1,4 +1,4 @@
-//! `cargo xtask bench envoy`: requests through Envoy, without CORS, with the
+//! `cargo bench-libcors envoy`: requests through Envoy, without CORS, with the
 //! filter that Envoy brings, and with the module.
 //!
 //! callgrind counts the instructions of each thread of one Envoy. It is told to
@@ -20,14 +20,14 @@ use super::{
     results,
     shops::{EXPRESSION, Origins, origin},
 };
-use crate::{
+use xtask::{
     envoy as envoy_module, fail,
     library::Variant,
     packages::{self, Need},
     run::{self, Context as _, Error, Result},
 };
 
-/// What `cargo xtask bench envoy` is asked for.
+/// What `cargo bench-libcors envoy` is asked for.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Arguments {
     /// Throughput and latency too; they mean something on a quiet machine
@@ -83,7 +83,7 @@ const BEFORE: u64 = 50;
 /// adds.
 const ROUNDS: usize = 3;
 
-/// Runs `cargo xtask bench envoy`.
+/// Runs `cargo bench-libcors envoy`.
 pub(super) fn command(arguments: &Arguments) -> Result {
     packages::ensure(&[Need::Program("valgrind", "valgrind")])?;
     let version = envoy_module::VERSIONS[0];

@@ -13,7 +13,7 @@ use super::{
     VALGRIND, peers,
     runners::{self, Program},
 };
-use crate::{
+use xtask::{
     fail, packages,
     run::{self, Context as _, Result},
 };
@@ -208,7 +208,7 @@ pub(super) fn check(workloads: &[Workload]) -> Result<usize> {
     }
     if !problems.is_empty() {
         fail!(
-            "{}\nif that is meant, say why: cargo xtask bench engine --record \
+            "{}\nif that is meant, say why: cargo bench-libcors engine --record \
              'the reason'",
             problems.join("\n")
         );
@@ -240,7 +240,7 @@ pub(super) fn record(workloads: &[Workload], reason: &str) -> Result {
     let counts = table(workloads, true)?;
     let mut text = format!(
         "# Instructions per decision. `cargo xtask test` fails if one rises by \
-         more\n# than {PERCENT} %; `cargo xtask bench engine --record REASON` \
+         more\n# than {PERCENT} %; `cargo bench-libcors engine --record REASON` \
          writes this file.\n\nrustc = {:?}\n",
         compiler()?
     );
