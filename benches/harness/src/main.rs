@@ -37,7 +37,7 @@ use xtask::{
 
 #[derive(Debug, Parser)]
 #[command(
-    name = "cargo bench-libcors",
+    bin_name = "cargo bench-libcors",
     about = "What decisions and requests cost"
 )]
 struct Arguments {

@@ -8,7 +8,7 @@ use xtask::{
 };
 
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", about = "The tasks of this workspace")]
+#[command(bin_name = "cargo xtask", about = "The tasks of this workspace")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -5,7 +5,7 @@ use libcors_testkit::envoy::{Folder, Installation};
 use super::{
     Arguments, POLICY, Show, building, check_port, hold_signals, short, try_it,
 };
-use crate::{
+use xtask::{
     envoy, fail,
     library::Variant,
     run::{Context as _, Result},

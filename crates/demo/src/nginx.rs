@@ -8,7 +8,7 @@ use libcors_testkit::{
 use super::{
     Arguments, POLICY, Show, building, check_port, hold_signals, short, try_it,
 };
-use crate::{
+use xtask::{
     fail,
     library::Variant,
     nginx, packages,
