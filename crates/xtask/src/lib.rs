@@ -16,5 +16,4 @@ pub mod nginx;
 pub mod packages;
 pub mod python;
 pub mod run;
-pub mod soak;
 pub mod test;

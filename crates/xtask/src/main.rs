@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use xtask::{
-    abi, demo, envoy, header, install, library, nginx, python, run, soak, test,
+    abi, demo, envoy, header, install, library, nginx, python, run, test,
 };
 
 #[derive(Debug, Parser)]
@@ -32,8 +32,6 @@ enum Command {
     Envoy(envoy::Arguments),
     /// Build the Python package, and test it
     Python(python::Arguments),
-    /// Send millions of hostile requests to a server
-    Soak(soak::Arguments),
     /// Install the library, for `make install`
     Install(install::Arguments),
 }
@@ -49,7 +47,6 @@ fn main() -> ExitCode {
         Command::Nginx(arguments) => nginx::command(arguments),
         Command::Envoy(arguments) => envoy::command(arguments),
         Command::Python(arguments) => python::command(arguments),
-        Command::Soak(arguments) => soak::command(arguments),
         Command::Install(arguments) => install::command(arguments),
     })
 }

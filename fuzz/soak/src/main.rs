@@ -1,10 +1,11 @@
-//! `cargo xtask soak`: millions of hostile requests to a real server. It must
+//! `cargo soak`: millions of hostile requests to a real server. It must
 //! neither die nor grow, and nothing that a client sent may come back but an
 //! origin that is allowed, or names that a policy echoes.
 
 use std::{
     collections::BTreeMap,
     fs, io,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,6 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Parser;
 use fastrand::Rng;
 use libcors_testkit::{
     envoy,
@@ -26,16 +28,17 @@ use signal_hook::{
     flag,
 };
 
-use crate::{
+use xtask::{
     envoy as envoy_module, fail,
     library::Variant,
     nginx as nginx_module,
     run::{self, Context as _, Result},
 };
 
-/// Sends hostile requests to a server, for as long as one likes.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
+/// Sends hostile requests to a server, for as long as one likes
+#[derive(Clone, Debug, Parser)]
+#[command(bin_name = "cargo soak")]
+struct Arguments {
     /// The server
     server: ServerName,
     /// How many requests
@@ -434,7 +437,7 @@ struct Shared {
 /// How many requests a thread sends before it reads the first answer.
 const BATCH: usize = 32;
 
-fn soak(
+fn send(
     port: u16,
     mut maker: Maker,
     requests: u64,
@@ -515,12 +518,12 @@ fn memory(processes: &[u32]) -> Result<Memory> {
     Ok(memory)
 }
 
-/// Runs the soak.
-pub fn command(arguments: &Arguments) -> Result {
-    match arguments.server {
-        ServerName::Envoy => with_envoy(arguments),
-        ServerName::Nginx => with_nginx(arguments),
-    }
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run::exit_code(match arguments.server {
+        ServerName::Envoy => with_envoy(&arguments),
+        ServerName::Nginx => with_nginx(&arguments),
+    })
 }
 
 fn with_envoy(arguments: &Arguments) -> Result {
@@ -564,7 +567,7 @@ fn with_envoy(arguments: &Arguments) -> Result {
         vec![envoy::application(port)],
     );
     let mut server = folder.start(&config, 2).context("Envoy")?;
-    let result = run(arguments, server.port("front"), &[server.id()]);
+    let result = soak(arguments, server.port("front"), &[server.id()]);
     if let Some(status) = server.ended().context("Envoy")? {
         fail!("Envoy ended with {status}\n{}", server.log());
     }
@@ -606,7 +609,7 @@ fn with_nginx(arguments: &Arguments) -> Result {
     let server = folder.start(port).context("nginx")?;
     let workers = server.workers();
     let processes = [&[server.id()], &workers[..]].concat();
-    let result = run(arguments, port, &processes);
+    let result = soak(arguments, port, &processes);
     if server.workers() != workers {
         fail!("a worker died\n{}", folder.read("logs/error.log"));
     }
@@ -616,7 +619,7 @@ fn with_nginx(arguments: &Arguments) -> Result {
 /// How much the memory may grow between the first tenth of a run and the last.
 const GROWTH: u64 = 2048;
 
-fn run(arguments: &Arguments, port: u16, processes: &[u32]) -> Result {
+fn soak(arguments: &Arguments, port: u16, processes: &[u32]) -> Result {
     let seed = arguments.seed.unwrap_or_else(|| fastrand::u64(..));
     let requests = arguments.requests;
     run::say(format_args!("{requests} requests, --seed {seed}"));
@@ -632,7 +635,7 @@ fn run(arguments: &Arguments, port: u16, processes: &[u32]) -> Result {
             let random = Rng::with_seed(seed.wrapping_add(thread as u64));
             let maker = Maker { random, count: 0, thread };
             thread::spawn(move || {
-                let result = soak(port, maker, requests, &shared);
+                let result = send(port, maker, requests, &shared);
                 if result.is_err() {
                     shared.stop.store(true, Ordering::Relaxed);
                 }
