@@ -3,10 +3,8 @@
 use serde_json::Value;
 
 use super::results;
-use xtask::{
-    library,
-    run::{self, Result},
-};
+use libcors_tools::run::{self, Result};
+use xtask::library;
 
 /// Says of each bound whether it holds, from `benches/results`.
 pub(super) fn report() -> Result {

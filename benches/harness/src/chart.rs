@@ -5,7 +5,7 @@ use std::{fmt::Write as _, fs};
 use serde_json::Value;
 
 use super::results;
-use xtask::run::{self, Context as _, Result};
+use libcors_tools::run::{self, Context as _, Result};
 
 const PICTURE: &str = "docs/performance.svg";
 

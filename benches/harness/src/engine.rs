@@ -14,7 +14,7 @@ use super::{
     runners::{self, Link, Runner},
     statistics::Samples,
 };
-use xtask::run::{self, Result};
+use libcors_tools::run::{self, Result};
 
 /// What `cargo bench-libcors engine` is asked for.
 #[derive(Clone, Debug, clap::Args)]

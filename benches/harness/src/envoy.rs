@@ -20,12 +20,12 @@ use super::{
     results,
     shops::{EXPRESSION, Origins, origin},
 };
-use xtask::{
-    envoy as envoy_module, fail,
-    library::Variant,
+use libcors_tools::{
+    fail,
     packages::{self, Need},
     run::{self, Context as _, Error, Result},
 };
+use xtask::{envoy as envoy_module, library::Variant};
 
 /// What `cargo bench-libcors envoy` is asked for.
 #[derive(Clone, Debug, clap::Args)]

@@ -10,12 +10,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{VALGRIND, machine::Noise, results, runners};
-use xtask::{
-    fail,
-    library::{self, Variant},
-    packages,
+use libcors_tools::{
+    fail, packages,
     run::{self, Context as _, Error, Result},
 };
+use xtask::library::{self, Variant};
 
 /// Numbers of origins, and of policies.
 const ORIGINS: [usize; 7] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000];

@@ -13,7 +13,7 @@ use super::{
     VALGRIND, peers,
     runners::{self, Program},
 };
-use xtask::{
+use libcors_tools::{
     fail, packages,
     run::{self, Context as _, Result},
 };
@@ -63,16 +63,14 @@ const FLOOR: [(&str, &str); 6] = [
     ("floor-words", "both, comparing by words"),
 ];
 
-/// Counts the engine in Rust and through the C ABI, and prints a table.
-pub(super) fn table(
-    workloads: &[Workload],
-    with_static: bool,
-) -> Result<Vec<Count>> {
+/// Counts the engine in Rust and through the C ABI, and prints a table: of what
+/// is recorded, or of the static library and the floor as well.
+pub(super) fn table(workloads: &[Workload], all: bool) -> Result<Vec<Count>> {
     packages::ensure(&[VALGRIND])?;
     let folder = runners::write_workloads(workloads)?;
     let mut programs = vec![("rust", runners::rust()?)];
     for (link, program) in runners::c(&folder)? {
-        if with_static || link == runners::Link::Shared {
+        if all || link == runners::Link::Shared {
             programs.push((link.contender(), program));
         }
     }
@@ -110,7 +108,7 @@ pub(super) fn table(
         let what = format!("{:<12}{}", workload.id(), workload.what());
         row(&what, workload.id(), &names)?;
     }
-    for (contender, what) in FLOOR {
+    for (contender, what) in FLOOR.into_iter().filter(|_| all) {
         row(&format!("w1          {what}"), "w1", &["", contender, contender])?;
     }
     Ok(counts)
@@ -237,7 +235,7 @@ pub(super) fn record(workloads: &[Workload], reason: &str) -> Result {
         true => recorded()?,
         false => Table::new(),
     };
-    let counts = table(workloads, true)?;
+    let counts = table(workloads, false)?;
     let mut text = format!(
         "# Instructions per decision. `cargo xtask test` fails if one rises by \
          more\n# than {PERCENT} %; `cargo bench-libcors engine --record REASON` \

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{machine::Noise, runners, statistics::Samples};
-use xtask::{
+use libcors_tools::{
     fail,
     run::{self, Result},
 };

@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::statistics::Samples;
-use xtask::run::{self, Result};
+use libcors_tools::run::{self, Result};
 
 /// The day, for results.
 pub(super) fn today() -> Result<String> {

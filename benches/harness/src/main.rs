@@ -29,9 +29,9 @@ mod statistics;
 use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
-use xtask::{
+use libcors_tools::{
     fail,
-    packages::Need,
+    packages::{self, Need},
     run::{self, Error, Result},
 };
 
@@ -43,6 +43,8 @@ use xtask::{
 struct Arguments {
     #[command(subcommand)]
     what: Option<What>,
+    #[command(flatten)]
+    install_deps: packages::InstallDeps,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -77,6 +79,7 @@ enum What {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    arguments.install_deps.apply("cargo bench-libcors");
     run::exit_code(bench(arguments.what.as_ref().unwrap_or(&What::All)))
 }
 
@@ -103,6 +106,7 @@ fn report() -> Result {
 
 /// What `cargo xtask test` asks for; the last line says how many checks there were.
 fn check() -> Result {
+    packages::ensure(&quiet::NEEDS)?;
     nginx::check()?;
     let count = 1 + engine::check()?;
     run::say(format_args!("{count} checks passed"));
@@ -151,4 +155,14 @@ fn callgrind() -> Command {
     let mut command = run::command("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
 }

@@ -6,12 +6,11 @@ use std::fs;
 use libcors_testkit::nginx::Installation;
 
 use super::nginx::{Ask, Measurement, contenders};
-use xtask::{
+use libcors_tools::{
     fail,
-    library::Variant,
-    nginx,
     run::{Context as _, Error, Result},
 };
+use xtask::{library::Variant, nginx};
 
 /// Private memory of workers, and of reloads.
 pub(super) fn command(reloads: usize) -> Result {

@@ -23,12 +23,11 @@ use super::{
     shops::{EXPRESSION, Origins, origin},
     statistics::Samples,
 };
-use xtask::{
-    fail,
-    library::Variant,
-    nginx, packages,
+use libcors_tools::{
+    fail, packages,
     run::{self, Context as _, Result},
 };
+use xtask::{library::Variant, nginx};
 
 /// What `cargo bench-libcors nginx` is asked for.
 #[derive(Clone, Debug, clap::Args)]
@@ -67,6 +66,8 @@ pub(super) fn check() -> Result {
     command(&Arguments {
         check: true,
         module_only: true,
+        // Enough: the limits are far above what runs differ by.
+        rounds: 3,
         load: false,
         ..Arguments::default()
     })

@@ -7,10 +7,10 @@ use std::{
 };
 
 use super::runners::Program;
-use xtask::{
-    fail,
-    packages::{self, Need},
+use libcors_tools::{
+    fail, packages,
     run::{self, Context as _, Result},
+    venv,
 };
 
 const FOLDER: &str = "benches/peers";
@@ -56,18 +56,13 @@ pub(super) fn rust() -> Result<Program> {
 }
 
 fn python(workloads: &Path) -> Result<Program> {
-    packages::ensure(&[Need::Program("python3", "python3-venv")])?;
-    let folder = folder("python")?;
-    let python = folder.join("bin/python");
-    if !python.exists() {
-        run::read(run::command("python3").args(["-m", "venv"]).arg(&folder))?;
-    }
+    let folder = run::target().join("bench/peers/python");
     let source = run::root().join(FOLDER).join("python");
-    run::read(
-        run::command(&python)
-            .args(["-m", "pip", "install", "--quiet", "--requirement"])
-            .arg(source.join("requirements.txt")),
-    )?;
+    let list = source.join("requirements.txt");
+    let needs = fs::read_to_string(&list).context(list.display())?;
+    let what = "Starlette and Django";
+    venv::ensure("python3".as_ref(), &folder, what, &needs)?;
+    let python = folder.join("bin/python");
     Ok(Program::new(python, &[&source.join("runner.py"), workloads]))
 }
 
@@ -82,6 +77,9 @@ fn node(workloads: &Path) -> Result<Program> {
     let manifest = folder.join("package.json");
     fs::copy(source.join("package.json"), &manifest)
         .context(manifest.display())?;
+    if !folder.join("node_modules").exists() {
+        packages::permit("express and cors", &folder)?;
+    }
     run::read(
         run::command("npm")
             .args(["install", "--no-audit", "--no-fund", "--silent"])

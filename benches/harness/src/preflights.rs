@@ -21,13 +21,12 @@ use libcors_testkit::{
 use serde_json::{Value, json};
 
 use super::results;
-use xtask::{
+use libcors_tools::{
     fail,
-    library::Variant,
-    nginx,
     packages::{self, Need},
     run::{self, Context as _, Result},
 };
+use xtask::{library::Variant, nginx};
 
 /// The policies of the visit: the site may do the same under both.
 const POLICIES: [(&str, &str); 2] = [

@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::{machine::Noise, results};
-use xtask::{
+use libcors_tools::{
     fail,
     run::{self, Context as _, Result},
 };

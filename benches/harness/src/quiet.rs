@@ -7,7 +7,7 @@ use super::{
     VALGRIND,
     runners::{self, Link},
 };
-use xtask::{
+use libcors_tools::{
     fail,
     packages::{self, Need},
     run::{self, Error, Result},
@@ -17,9 +17,13 @@ use xtask::{
 const FEW: u64 = 10;
 const MANY: u64 = 1010;
 
+/// What the check needs of the machine.
+pub(super) const NEEDS: [Need; 2] =
+    [VALGRIND, Need::Program("strace", "strace")];
+
 /// Fails if a decision does one of them; returns how many checks were made.
 pub(super) fn check(workloads: &[Workload]) -> Result<usize> {
-    packages::ensure(&[VALGRIND, Need::Program("strace", "strace")])?;
+    packages::ensure(&NEEDS)?;
     let folder = runners::write_workloads(workloads)?;
     let mut programs = vec![("rust", runners::rust()?)];
     for (link, program) in runners::c(&folder)? {

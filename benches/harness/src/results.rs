@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use serde_json::Value;
 
 use super::machine;
-use xtask::run::{self, Context as _, Result};
+use libcors_tools::run::{self, Context as _, Result};
 
 const FOLDER: &str = "benches/results";
 

@@ -12,12 +12,12 @@ use std::{
 use libcors_benches::{Workload, request_text};
 use libcors_testkit::browser::Response;
 
-use xtask::{
+use libcors_tools::{
     fail,
-    library::{self, Library, Variant},
     packages::{self, Need},
     run::{self, Context as _, Error, Result},
 };
+use xtask::library::{self, Library, Variant};
 
 /// A program, with the arguments that are always given.
 #[derive(Clone, Debug)]

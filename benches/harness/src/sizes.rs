@@ -6,13 +6,14 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use super::results;
+use libcors_tools::{
+    packages::{self, Need},
+    run::{self, Context as _, Result},
+};
 use xtask::{
     envoy,
     library::{self, Variant},
-    nginx, packages,
-    packages::Need,
-    python,
-    run::{self, Context as _, Result},
+    nginx, python,
 };
 
 /// Features of the library that can be left out.

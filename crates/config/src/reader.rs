@@ -11,7 +11,7 @@ use crate::{
     lists::{self, Name},
     names::{self, nearest},
     origins::{self, Origin},
-    settings::{Flag, KEYS, Keyword, POLICY_ONLY, PolicyTable},
+    settings::{Flag, KEYS, Keyword, PolicyTable, scope},
     source::{Span, quote},
     suggest::suggest_entries,
     tree::{Entry, Kind, Table, Value},
@@ -64,7 +64,7 @@ impl<'t> PolicyTable<'t> {
         let mut read = PolicyTable { span, ..PolicyTable::default() };
         for entry in &table.entries {
             let mut reader = Reader { path: &path, entry, text, sink };
-            if kind == TableKind::Defaults && POLICY_ONLY.contains(&&*entry.key)
+            if kind == TableKind::Defaults && scope(&entry.key) == Scope::Policy
             {
                 reader.not_in_defaults();
             } else if !read.read_known(entry, &mut reader) {

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, schema_for};
 use serde_json::{Map, Value, json};
 
-use crate::settings::{POLICY_ONLY, PolicySpec};
+use crate::{
+    reader::Scope,
+    settings::{KEYS, PolicySpec, scope},
+};
 
 /// A JSON Schema (draft 2020-12) of policy documents, made from the types that
 /// documents are read into.
@@ -25,7 +28,7 @@ pub fn schema() -> Value {
     };
     let mut defaults = policy.clone();
     if let Some(properties) = defaults.get_mut("properties") {
-        for key in POLICY_ONLY {
+        for key in policy_only() {
             take(properties, key);
         }
     }
@@ -56,6 +59,11 @@ pub fn schema() -> Value {
         "additionalProperties": false,
         "$defs": definitions,
     })
+}
+
+/// The keys that may not be in `[defaults]`.
+fn policy_only() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().copied().filter(|key| scope(key) == Scope::Policy)
 }
 
 /// A port as a policy file writes it.
@@ -124,7 +132,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::settings::KEYS;
 
     #[test]
     fn knows_the_keys_and_nothing_else() {
@@ -140,8 +147,8 @@ mod tests {
             KEYS.iter().copied().map(String::from).collect();
         assert_eq!(keys("Policy"), all);
         let mut defaults = all;
-        for key in POLICY_ONLY {
-            assert!(defaults.remove(*key), "{key}");
+        for key in policy_only() {
+            assert!(defaults.remove(key), "{key}");
         }
         assert_eq!(keys("Defaults"), defaults);
     }

@@ -283,29 +283,13 @@ macro_rules! settings {
         pub(crate) const FOREIGN: &[(&str, &[&str])] =
             &[$((stringify!($key), &[$($aka),*]),)*];
 
-        /// The keys that may not be in `[defaults]`.
-        pub(crate) const POLICY_ONLY: &[&str] = &{
-            const ALL: &[(&str, Scope)] =
-                &[$((stringify!($key), Scope::$scope)),*];
-            const COUNT: usize = {
-                let (mut at, mut count) = (0, 0);
-                while at < ALL.len() {
-                    count += matches!(ALL[at].1, Scope::Policy) as usize;
-                    at += 1;
-                }
-                count
-            };
-            let mut keys = [""; COUNT];
-            let (mut at, mut next) = (0, 0);
-            while at < ALL.len() {
-                if matches!(ALL[at].1, Scope::Policy) {
-                    keys[next] = ALL[at].0;
-                    next += 1;
-                }
-                at += 1;
+        /// Where a key may be used.
+        pub(crate) fn scope(key: &str) -> Scope {
+            match key {
+                $(stringify!($key) => Scope::$scope,)*
+                _ => Scope::Everywhere,
             }
-            keys
-        };
+        }
 
         impl<'t> PolicyTable<'t> {
             /// Reads the value of a key, and returns whether the key is known.
@@ -343,9 +327,8 @@ macro_rules! settings {
                 let spec = self.settings();
                 let builder = self.build_origins(Policy::builder());
                 $(
-                    let $builder = builder;
-                    let $value = &spec.$key;
-                    let builder = $build;
+                    let add = |$builder: PolicyBuilder, $value: &$type| $build;
+                    let builder = add(builder, &spec.$key);
                 )*
                 Ok((builder.build()?, spec))
             }

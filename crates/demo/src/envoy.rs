@@ -4,23 +4,18 @@ use libcors_testkit::envoy::{Folder, Installation};
 
 use super::{
     Arguments, POLICY, Show, building, check_port, hold_signals, short, try_it,
+    without_server,
 };
-use xtask::{
-    envoy, fail,
-    library::Variant,
+use libcors_tools::{
+    fail,
     run::{Context as _, Result},
 };
+use xtask::{envoy, library::Variant};
 
-/// Runs Envoy and asks it; false where Envoy is not to be had.
-pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result<bool> {
+/// Runs Envoy and asks it.
+pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result {
     let version = envoy::VERSIONS[0];
-    let program = match envoy::server(version) {
-        Ok(program) => program,
-        Err(error) => {
-            println!("Envoy is not to be had here: {error}\n");
-            return Ok(false);
-        }
-    };
+    let program = envoy::server(version).map_err(without_server)?;
     let module = building(
         || envoy::build(&Variant::default()),
         |module| format!("Envoy {version} and {}", short(module)),
@@ -48,8 +43,7 @@ pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result<bool> {
     );
     let port = server.port("front");
     let serve = || serve(&folder, port, server.admin_port());
-    show.server(port, signals, arguments.serve.then_some(&serve))?;
-    Ok(true)
+    show.server(port, signals, arguments.serve.then_some(&serve))
 }
 
 /// The demo's `envoy.yaml`.

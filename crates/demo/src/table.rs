@@ -9,7 +9,7 @@ use libcors_policy::Policy;
 use libcors_testkit::{browser::Blocked, http::Reply, suite::Line};
 
 use super::scene::{Scene, Verdict};
-use xtask::{fail, run::Result};
+use libcors_tools::{fail, run::Result};
 
 const WIDTH: usize = 100;
 

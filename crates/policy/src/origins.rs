@@ -163,7 +163,6 @@ impl OriginSet {
 mod tests {
     use super::*;
     use crate::{pattern::OriginPattern, policy::Policy};
-    use alloc::{format, string::String};
 
     fn set(patterns: &[&str]) -> OriginSet {
         let mut builder = Policy::builder();

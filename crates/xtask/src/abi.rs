@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    ctests, fail, header, install,
+    ctests, fail, header, install, installed,
     library::{self, Library, Variant},
     matrix,
     packages::{self, Need},
@@ -23,8 +23,20 @@ pub struct Arguments {
     record: bool,
 }
 
+/// What it needs of the machine.
+pub const NEEDS: [Need; 7] = [
+    Need::Program("abidw", "abigail-tools"),
+    Need::Program("clang", "clang"),
+    Need::Program("g++", "g++"),
+    Need::Program("gcc", "gcc"),
+    Need::Program("pkg-config", "pkg-config"),
+    Need::Program("readelf", "binutils"),
+    Need::Program("valgrind", "valgrind"),
+];
+
 /// Runs `cargo xtask abi`.
 pub fn command(arguments: &Arguments) -> Result {
+    packages::ensure(&NEEDS)?;
     if arguments.record {
         return record();
     }
@@ -91,7 +103,7 @@ pub fn check() -> Result<usize> {
     count += done("layouts", layouts()?);
 
     let stage = install::stage(&library)?;
-    count += done("installed", install::check(&stage)?);
+    count += done("installed", installed::check(&stage)?);
     count += done("C programs", ctests::check(&library, &stage)?);
     Ok(count)
 }
@@ -127,10 +139,6 @@ fn recorded(path: &str) -> Result<BTreeSet<String>> {
 
 /// The dynamic symbols of a library, without their versions.
 fn dynamic(shared: &Path, which: &str) -> Result<BTreeSet<String>> {
-    packages::ensure(&[
-        Need::Program("nm", "binutils"),
-        Need::Program("readelf", "binutils"),
-    ])?;
     let text = run::read(
         run::command("nm")
             .args(["-D", which, "--format=just-symbols"])
@@ -258,7 +266,6 @@ fn structure(library: &Library) -> Result<usize> {
 
 /// A library that abidw can describe.
 fn describable() -> Result<PathBuf> {
-    packages::ensure(&[Need::Program("abidw", "abigail-tools")])?;
     let shared = library::debug_info()?;
     // Without this both tools find nothing, and say that nothing has changed.
     let sections =

@@ -10,7 +10,6 @@ use crate::{
     fail, header,
     install::{self, Stage},
     library::{self, Library, Variant},
-    packages::{self, Need},
     run::{self, Context, Result},
 };
 
@@ -35,11 +34,6 @@ const POLICIES: &str = "tests/c/policies.toml";
 
 /// Runs them all; returns the number of tests.
 pub fn check(library: &Library, stage: &Stage) -> Result<usize> {
-    packages::ensure(&[
-        Need::Program("gcc", "gcc"),
-        Need::Program("pkg-config", "pkg-config"),
-        Need::Program("valgrind", "valgrind"),
-    ])?;
     let tests = Tests { stage, out: run::target().join("abi/c") };
     fs::create_dir_all(&tests.out).context(tests.out.display())?;
     let mut count = 0;

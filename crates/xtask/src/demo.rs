@@ -2,7 +2,10 @@
 
 use std::{ffi::OsString, os::unix::process::CommandExt as _};
 
-use crate::run::{self, Context as _, Result};
+use crate::{
+    packages,
+    run::{self, Context as _, Result},
+};
 
 /// The arguments of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]
@@ -16,6 +19,7 @@ pub struct Arguments {
 /// Runs `cargo xtask demo`.
 pub fn command(arguments: &Arguments) -> Result {
     let mut demo = run::program("libcors-demo");
+    packages::pass_on(&mut demo);
     // In place of this process, so that Ctrl-C and the exit code are the demo's.
     Err(demo.args(&arguments.arguments).exec()).context("the demo")
 }

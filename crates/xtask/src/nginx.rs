@@ -74,6 +74,15 @@ pub const DEBIAN_NEEDS: [Need; 4] = [
     Need::Program("make", "make"),
 ];
 
+/// What a build of nginx itself needs.
+pub const SOURCE_NEEDS: [Need; 5] = [
+    Need::Program("gcc", "gcc"),
+    Need::Program("make", "make"),
+    Need::File("/usr/include/pcre2.h", "libpcre2-dev"),
+    Need::File("/usr/include/zlib.h", "zlib1g-dev"),
+    Need::File("/usr/include/openssl/ssl.h", "libssl-dev"),
+];
+
 /// Builds the module for the nginx that is installed, or for that of a source
 /// tree.
 pub fn build(source: Option<&Path>, variant: &Variant) -> Result<Nginx> {
@@ -150,13 +159,7 @@ fn debian(suffix: &str) -> Result<Build> {
 }
 
 fn upstream(source: &Path, suffix: &str) -> Result<Build> {
-    packages::ensure(&[
-        Need::Program("gcc", "gcc"),
-        Need::Program("make", "make"),
-        Need::File("/usr/include/pcre2.h", "libpcre2-dev"),
-        Need::File("/usr/include/zlib.h", "zlib1g-dev"),
-        Need::File("/usr/include/openssl/ssl.h", "libssl-dev"),
-    ])?;
+    packages::ensure(&SOURCE_NEEDS)?;
     if !source.join("src/core/nginx.h").is_file() {
         fail!(
             "{}: no sources of nginx; name the folder that holds auto/ and src/",

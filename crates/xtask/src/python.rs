@@ -12,7 +12,7 @@ use crate::{
     library::{self, Library, Variant},
     packages::{self, Need},
     run::{self, Context as _, Error, Result},
-    test,
+    totals, venv,
 };
 
 /// The arguments of `cargo xtask python`.
@@ -65,6 +65,10 @@ pub fn check(quick: bool) -> Result<usize> {
 }
 
 fn check_with(quick: bool, others: &[PathBuf]) -> Result<usize> {
+    packages::ensure(&[
+        Need::Program("gcc", "gcc"),
+        Need::Program("pkg-config", "pkg-config"),
+    ])?;
     let package = Package::new()?;
     let shared = library::build(&Variant::default())?;
     let mut count = package.compiles_without_warnings()?;
@@ -94,6 +98,23 @@ fn check_with(quick: bool, others: &[PathBuf]) -> Result<usize> {
         count += venv.pytest(Tests::Core, |_| ())?;
     }
     Ok(count)
+}
+
+/// What a build needs of the machine.
+pub const NEEDS: [Need; 4] = [
+    Need::Program("python3", "python3"),
+    Need::Program("python3-config", "python3-dev"),
+    Need::Python("ensurepip", "python3-venv"),
+    Need::Program("cc", "gcc"),
+];
+
+/// Fetches all that [`check`] needs of Python's registry, if it is quick.
+pub fn fetch() -> Result {
+    let package = Package::new()?;
+    for name in ["main", "system", &package.build_venv()] {
+        package.venv(name)?;
+    }
+    Ok(())
 }
 
 /// The folder of the package.
@@ -198,12 +219,7 @@ struct Package {
 impl Package {
     /// For the Python that is found first.
     fn new() -> Result<Package> {
-        packages::ensure(&[
-            Need::Program("python3", "python3"),
-            Need::Program("python3-config", "python3-dev"),
-            Need::Python("ensurepip", "python3-venv"),
-            Need::Program("cc", "gcc"),
-        ])?;
+        packages::ensure(&NEEDS)?;
         let python = Python::ask("python3".into())?;
         if python.minor() < 10 {
             fail!(
@@ -231,6 +247,11 @@ impl Package {
         Venv::new(&Python::folder().join("venv").join(name), self, &needs)
     }
 
+    /// The name of the virtual environment that builds.
+    fn build_venv(&self) -> String {
+        format!("build-{}", self.python.version)
+    }
+
     /// Builds the wheel.
     fn wheel(&self) -> Result<PathBuf> {
         let root = run::root().join(FOLDER);
@@ -240,7 +261,7 @@ impl Package {
     /// Builds the wheel of a source tree, into a folder.
     fn wheel_of(&self, source: &Path, out: &Path) -> Result<PathBuf> {
         let _ = fs::remove_dir_all(out);
-        let venv = self.venv(&format!("build-{}", self.python.version))?;
+        let venv = self.venv(&self.build_venv())?;
         // setuptools would find what was there before.
         let _ = fs::remove_dir_all(Python::folder().join("build"));
         run::read(&mut build_command(venv.wheel(source, out)))?;
@@ -290,7 +311,7 @@ impl Package {
 
     /// What is missing is said clearly.
     fn refuses(&self) -> Result<usize> {
-        let venv = self.venv(&format!("build-{}", self.python.version))?;
+        let venv = self.venv(&self.build_venv())?;
         let out = Python::folder().join("refused");
         let empty = out.join("empty");
         fs::create_dir_all(&empty).context(empty.display())?;
@@ -308,7 +329,6 @@ impl Package {
             .env("LIBCORS_SYSTEM", "1");
         fails(&mut no_pkg_config, &["pkg-config", "is not there"])?;
 
-        packages::ensure(&[Need::Program("pkg-config", "pkg-config")])?;
         let mut no_library = build();
         no_library
             .env("PKG_CONFIG_LIBDIR", &empty)
@@ -372,7 +392,6 @@ impl Package {
     /// The same tests, with the compiler's address and undefined-behaviour
     /// sanitizers in the extension.
     fn sanitized(&self, venv: &Venv, stage: &Stage) -> Result<usize> {
-        packages::ensure(&[Need::Program("gcc", "gcc")])?;
         let where_is = "import libcors._core; print(libcors._core.__file__)";
         let extension =
             run::read(stage.command(venv.program()).args(["-c", where_is]))?;
@@ -417,7 +436,7 @@ impl Package {
         const BUILD: &str = "\
 import sys, setuptools.build_meta
 setuptools.build_meta.build_sdist(sys.argv[1])";
-        let venv = self.venv(&format!("build-{}", self.python.version))?;
+        let venv = self.venv(&self.build_venv())?;
         let out = Python::folder().join("sdist");
         let _ = fs::remove_dir_all(&out);
         let mut build = venv.python();
@@ -583,22 +602,8 @@ impl Venv {
             dir: dir.to_owned(),
             version: package.python.version.clone(),
         };
-        let program = package.python.program.display();
-        let wanted = format!("# {program}\n{needs}");
-        let stamp = dir.join("requirements.txt");
-        if fs::read_to_string(&stamp).is_ok_and(|found| found == wanted) {
-            return Ok(venv);
-        }
-        let _ = fs::remove_dir_all(dir);
-        fs::create_dir_all(dir).context(dir.display())?;
-        run::read(
-            run::command(&package.python.program).args(["-m", "venv"]).arg(dir),
-        )?;
-        let list = dir.join("needs.txt");
-        fs::write(&list, &wanted).context(list.display())?;
-        run::read(venv.pip("install").arg("--requirement").arg(&list))?;
-        // Last, so that one that is half made is made again.
-        fs::rename(&list, &stamp).context(stamp.display())?;
+        let what = "the Python packages to build and test with";
+        venv::ensure(&package.python.program, dir, what, needs)?;
         Ok(venv)
     }
 
@@ -674,7 +679,7 @@ impl Venv {
         let text = run::read(&mut command)?;
         let summary = text.lines().last().unwrap_or_default();
         run::say(format_args!("    {summary}"));
-        match test::number_before(summary, " passed") {
+        match totals::number_before(summary, " passed") {
             0 => Err(Error::new(format!("pytest ran no test\n{text}"))),
             count => Ok(count),
         }

@@ -2,10 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::Instant,
 };
 
 use crate::{
@@ -13,8 +10,10 @@ use crate::{
     library::Variant,
     nginx,
     packages::{self, Need},
-    python,
+    panics, python,
     run::{self, Context as _, Error, Result},
+    totals::{Totals, number_before},
+    venv,
 };
 
 /// The arguments of `cargo xtask test`.
@@ -29,9 +28,8 @@ pub struct Arguments {
 /// The crate that ships the sources of a newer nginx.
 const NGINX_SRC: &str = "=1.28.5";
 
-const NEEDS: [Need; 9] = [
-    Need::Program("nginx", "nginx"),
-    Need::File("/usr/share/nginx/src/configure", "nginx-dev"),
+/// What tests need beyond what the modules need.
+const NEEDS: [Need; 7] = [
     Need::File(
         "/usr/lib/nginx/modules/ngx_http_headers_more_filter_module.so",
         "libnginx-mod-http-headers-more-filter",
@@ -42,68 +40,52 @@ const NEEDS: [Need; 9] = [
     ),
     Need::Program("openssl", "openssl"),
     Need::Program("curl", "curl"),
+    Need::Program("objdump", "binutils"),
+    // The bench harness.
+    Need::Program("strace", "strace"),
     Need::Program("valgrind", "valgrind"),
-    Need::Program("cc", "gcc"),
-    Need::Program("make", "make"),
 ];
 
-/// Runs all tests; the last line says how many.
+/// Runs all tests; the last line says how many passed.
 pub fn command(arguments: &Arguments) -> Result {
-    packages::ensure(&NEEDS)?;
+    fetch(arguments.quick)?;
     let mut totals = Totals::default();
-    totals.step("format", || {
-        run::run(run::cargo().args(["fmt", "--all", "--check"]))?;
-        Ok(1)
-    });
-    totals.step("lints", || {
-        run::run(run::cargo().args([
-            "clippy",
-            "--quiet",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "--deny",
-            "warnings",
-        ]))?;
-        Ok(1)
-    });
-    totals.step("documentation", || {
-        run::run(
-            run::cargo()
-                .args(["doc", "--quiet", "--workspace", "--no-deps"])
-                .env("RUSTDOCFLAGS", "-D warnings"),
-        )?;
-        Ok(1)
-    });
-
-    let mut built = None;
-    totals.step("the library and the nginx module", || {
+    for (name, cargo, warnings) in [
+        ("format", "fmt --all --check", ""),
+        (
+            "lints",
+            "clippy --quiet --workspace --all-targets --locked -- -D warnings",
+            "",
+        ),
+        ("documentation", "doc --quiet --workspace --no-deps", "-D warnings"),
+    ] {
+        totals.step(name, || {
+            let mut command = run::cargo();
+            command.args(cargo.split(' ')).env("RUSTDOCFLAGS", warnings);
+            run::run(&mut command).map(|()| 1)
+        });
+    }
+    let nginx = totals.make("the library and the nginx module", || {
         let shipped = nginx::build(None, &Variant::default())?;
-        let panics = nginx::build(None, &Variant::test_panic())?;
-        built = Some((shipped, panics));
-        Ok(1)
+        Ok((shipped, nginx::build(None, &Variant::test_panic())?))
     });
-    let mut envoys = None;
-    totals.step("the Envoy module, and Envoy", || {
-        envoys = Some(Envoys::prepare()?);
-        Ok(1)
-    });
-    if let (Some((shipped, panics)), Some(envoys)) = (&built, &envoys) {
+    let envoys = totals.make("the Envoy module", Envoys::prepare);
+    if let (Some((shipped, panicking)), Some(envoys)) = (nginx, envoys) {
         totals.step("no path of a decision to a panic", || {
             let nginx = shipped.module.with_file_name("objs");
             let envoy = envoys.module.with_file_name("objs");
-            Ok(no_panic(&nginx.join("ngx_http_cors_module.so"))?
-                + no_panic(&envoy.join("libcors_envoy.so"))?)
+            Ok(panics::check(&nginx.join("ngx_http_cors_module.so"))?
+                + panics::check(&envoy.join("libcors_envoy.so"))?)
         });
         let library = run::target().join("release/libcors.so");
         let environment = [
             ("CORS_SO", &library),
             ("CORS_NGINX", &shipped.nginx),
             ("CORS_NGINX_MODULE", &shipped.module),
-            ("CORS_NGINX_PANIC_MODULE", &panics.module),
+            ("CORS_NGINX_PANIC_MODULE", &panicking.module),
         ];
-        let environment = [&environment[..], &envoys.environment()].concat();
+        let environment =
+            [&environment[..], &envoys.environment(&envoys.program)].concat();
         totals.cargo_test(&["--workspace", "--locked"], &environment);
         totals.step("the C ABI", abi::check);
         // Other Pythons, and the source distribution, take as long again:
@@ -112,66 +94,40 @@ pub fn command(arguments: &Arguments) -> Result {
         if !arguments.quick {
             totals.step("instructions", instructions);
             test_newer_nginx(&mut totals);
-            test_older_envoys(&mut totals, envoys);
+            test_older_envoys(&mut totals, &envoys);
         }
     }
     totals.finish()
 }
 
-/// Looks at the machine code of the functions that decide, in a module that is
-/// not stripped and linked as it is shipped: none may call what panics. Returns
-/// how many there are.
-fn no_panic(module: &Path) -> Result<usize> {
-    // Those that only build, print or explain policies may.
-    const DECIDING: [&str; 8] = [
-        "cors::decision::decide_any",
-        "libcors_policy::answers::",
-        "libcors_policy::policy::",
-        "libcors_policy::origin::",
-        "libcors_policy::origins::",
-        "libcors_policy::table::",
-        "libcors_policy::tokens::",
-        " <cors_decide>",
-    ];
-    const OTHERS: [&str; 8] = [
-        "drop_in_place",
-        "fmt",
-        "::new",
-        "::explain",
-        "::Teller",
-        "::fill",
-        "::text",
-        "::key_of",
-    ];
-    let code = run::read(
-        run::command("objdump")
-            .args(["--disassemble", "--demangle", "--no-show-raw-insn"])
-            .arg(module),
-    )?;
-    let mut function = None;
-    let mut count = 0;
-    for line in code.lines() {
-        if line.ends_with(">:") {
-            let deciding = DECIDING.iter().any(|name| line.contains(name))
-                && !OTHERS.iter().any(|name| line.contains(name));
-            count += usize::from(deciding);
-            function = deciding.then_some(line);
-        } else if let Some(function) = function
-            && (line.contains("core::panicking::") || line.contains("_fail"))
-        {
-            fail!("{function} may panic: {line}");
-        }
+/// Installs and fetches all that is needed, or says what is missing: not after
+/// ten minutes.
+fn fetch(quick: bool) -> Result {
+    let mut needs = [
+        &NEEDS[..],
+        &abi::NEEDS,
+        &envoy::NEEDS,
+        &nginx::DEBIAN_NEEDS,
+        &python::NEEDS,
+        &venv::NEEDS,
+    ]
+    .concat();
+    if !quick {
+        needs.extend(nginx::SOURCE_NEEDS);
     }
-    if count < 5 {
-        fail!("only {count} functions that decide in {}", module.display());
+    packages::ensure(&needs)?;
+    let versions = if quick { 1 } else { envoy::VERSIONS.len() };
+    for version in &envoy::VERSIONS[..versions] {
+        envoy::server(version)?;
     }
-    Ok(count)
+    envoy::xds_python()?;
+    python::fetch()
 }
 
 /// The guard on what decisions and requests cost; returns the number of checks.
 fn instructions() -> Result<usize> {
     let mut harness = run::program("libcors-bench-harness");
-    let text = run::read(harness.arg("check"))?;
+    let text = run::read(packages::pass_on(harness.arg("check")))?;
     print!("{text}");
     let summary = text.lines().last().unwrap_or_default();
     match number_before(summary, " checks passed") {
@@ -182,47 +138,30 @@ fn instructions() -> Result<usize> {
 
 /// The suite, and the tests of the host, through a newer nginx.
 fn test_newer_nginx(totals: &mut Totals) {
-    let mut built = None;
-    totals.step("a newer nginx", || {
-        let source = nginx_source()?;
-        let nginx = nginx::build(Some(&source), &Variant::default())?;
-        run::say(format_args!("  nginx {}", nginx.version));
-        built = Some(nginx);
-        Ok(1)
-    });
-    let Some(nginx) = built else {
+    let Some(nginx) = totals.make("a newer nginx", || {
+        nginx::build(Some(&nginx_source()?), &Variant::default())
+    }) else {
         return;
     };
+    run::say(format_args!("   nginx {}", nginx.version));
     let environment =
         [("CORS_NGINX", &nginx.nginx), ("CORS_NGINX_MODULE", &nginx.module)];
-    // There is no second build of that nginx's module that panics, and there
-    // are no packages of other modules for it.
-    totals.cargo_test(
-        &[
-            "--package",
-            "libcors-tests",
-            "--test",
-            "nginx_suite",
-            "--test",
-            "nginx_build",
-            "--test",
-            "nginx_host",
-            "--test",
-            "nginx_matrix",
-            "--test",
-            "nginx_names",
-            "--test",
-            "nginx_redirects",
-            "--",
-            "--skip",
-            "a_panic_of_the_library",
-            "--skip",
-            "headers_more",
-            "--skip",
-            "lua_in",
-        ],
-        &environment,
-    );
+    let tests = [
+        "--package=libcors-tests",
+        "--test=nginx_suite",
+        "--test=nginx_build",
+        "--test=nginx_host",
+        "--test=nginx_matrix",
+        "--test=nginx_names",
+        "--test=nginx_redirects",
+        "--",
+        // No second build of that nginx's module panics, and there are no
+        // packages of other modules for it.
+        "--skip=a_panic_of_the_library",
+        "--skip=headers_more",
+        "--skip=lua_in",
+    ];
+    totals.cargo_test(&tests, &environment);
 }
 
 /// An Envoy, and what its tests need.
@@ -243,9 +182,12 @@ impl Envoys {
         })
     }
 
-    fn environment(&self) -> [(&'static str, &PathBuf); 4] {
+    fn environment<'a>(
+        &'a self,
+        program: &'a PathBuf,
+    ) -> [(&'static str, &'a PathBuf); 4] {
         [
-            ("CORS_ENVOY", &self.program),
+            ("CORS_ENVOY", program),
             ("CORS_ENVOY_MODULE", &self.module),
             ("CORS_ENVOY_PANIC_MODULE", &self.panics),
             ("CORS_XDS_PYTHON", &self.python),
@@ -255,32 +197,18 @@ impl Envoys {
 
 /// The same file of the module, through the other Envoys.
 fn test_older_envoys(totals: &mut Totals, envoys: &Envoys) {
+    const TESTS: [&str; 5] = [
+        "--package=libcors-tests",
+        "--test=envoy_suite",
+        "--test=envoy_host",
+        "--test=envoy_matrix",
+        "--test=envoy_reload",
+    ];
     for version in &envoy::VERSIONS[1..] {
-        let mut program = None;
-        totals.step(&format!("Envoy {version}"), || {
-            program = Some(envoy::server(version)?);
-            Ok(1)
-        });
-        let Some(program) = program else {
-            continue;
-        };
-        let mut environment = envoys.environment();
-        environment[0].1 = &program;
-        totals.cargo_test(
-            &[
-                "--package",
-                "libcors-tests",
-                "--test",
-                "envoy_suite",
-                "--test",
-                "envoy_host",
-                "--test",
-                "envoy_matrix",
-                "--test",
-                "envoy_reload",
-            ],
-            &environment,
-        );
+        let name = format!("Envoy {version}");
+        if let Some(program) = totals.make(&name, || envoy::server(version)) {
+            totals.cargo_test(&TESTS, &envoys.environment(&program));
+        }
     }
 }
 
@@ -310,93 +238,4 @@ fn nginx_source() -> Result<PathBuf> {
         .and_then(|path| Some(Path::new(path).parent()?.join("nginx")))
         .filter(|source| source.join("auto/configure").exists())
         .ok_or_else(|| Error::new("the crate nginx-src has no sources"))
-}
-
-#[derive(Debug, Default)]
-struct Totals {
-    passed: usize,
-    failed: usize,
-    failures: Vec<String>,
-}
-
-impl Totals {
-    /// One step, which says how many checks it made.
-    fn step(&mut self, name: &str, body: impl FnOnce() -> Result<usize>) {
-        run::say(format_args!("== {name}"));
-        let start = Instant::now();
-        match body() {
-            Ok(count) => {
-                self.passed += count;
-                let seconds = start.elapsed().as_secs();
-                run::say(format_args!("   {count} passed, {seconds} s"));
-            }
-            Err(error) => {
-                self.failed += 1;
-                self.failures.push(name.to_owned());
-                run::say(format_args!("   FAILED: {error}"));
-            }
-        }
-    }
-
-    /// Runs `cargo test`, and adds up what it says.
-    fn cargo_test(&mut self, arguments: &[&str], env: &[(&str, &PathBuf)]) {
-        run::say(format_args!("== cargo test {}", arguments.join(" ")));
-        let mut command = run::cargo();
-        command.args(["test", "--no-fail-fast"]).args(arguments);
-        command.envs(env.iter().copied());
-        let before = (self.passed, self.failed);
-        let result = self.count(&mut command);
-        let counted = (self.passed - before.0, self.failed - before.1);
-        if let Err(error) = result {
-            self.failed += usize::from(counted.1 == 0);
-            self.failures.push(error.to_string());
-        }
-        run::say(format_args!("   {} passed", counted.0));
-    }
-
-    fn count(&mut self, command: &mut Command) -> Result {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cargo test")?;
-        if let Some(stdout) = child.stdout.take() {
-            for line in BufReader::new(stdout).lines() {
-                let line = line.context("cargo test")?;
-                if let Some(rest) = line.strip_prefix("test result: ") {
-                    self.passed += number_before(rest, " passed");
-                    self.failed += number_before(rest, " failed");
-                }
-                // What passed need not be read.
-                if !line.ends_with(" ... ok") && !line.trim().is_empty() {
-                    println!("{line}");
-                }
-            }
-        }
-        let status = child.wait().context("cargo test")?;
-        if !status.success() {
-            fail!("cargo test failed");
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result {
-        for failure in &self.failures {
-            println!("failed: {failure}");
-        }
-        println!("{} passed, {} failed", self.passed, self.failed);
-        if self.failed != 0 {
-            fail!("not everything passed");
-        }
-        Ok(())
-    }
-}
-
-/// The number before a word, in the summary of a test by cargo or pytest.
-pub fn number_before(text: &str, word: &str) -> usize {
-    text.split(word)
-        .next()
-        .and_then(|front| front.rsplit([' ', ';']).next())
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
 }

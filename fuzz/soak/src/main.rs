@@ -28,12 +28,11 @@ use signal_hook::{
     flag,
 };
 
-use xtask::{
-    envoy as envoy_module, fail,
-    library::Variant,
-    nginx as nginx_module,
+use libcors_tools::{
+    fail, packages,
     run::{self, Context as _, Result},
 };
+use xtask::{envoy as envoy_module, library::Variant, nginx as nginx_module};
 
 /// Sends hostile requests to a server, for as long as one likes
 #[derive(Clone, Debug, Parser)]
@@ -50,6 +49,8 @@ struct Arguments {
     /// What the choice of requests starts from; printed, to repeat a run
     #[arg(long)]
     seed: Option<u64>,
+    #[command(flatten)]
+    install_deps: packages::InstallDeps,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -520,6 +521,7 @@ fn memory(processes: &[u32]) -> Result<Memory> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    arguments.install_deps.apply("cargo soak");
     run::exit_code(match arguments.server {
         ServerName::Envoy => with_envoy(&arguments),
         ServerName::Nginx => with_nginx(&arguments),
@@ -719,6 +721,11 @@ fn soak(arguments: &Arguments, port: u16, processes: &[u32]) -> Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
 
     fn request(policy: &'static str, allowed: bool) -> Request {
         Request {

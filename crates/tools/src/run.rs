@@ -113,15 +113,19 @@ pub fn program(package: &str) -> Command {
 /// The command as one would type it.
 fn describe(command: &Command) -> String {
     let mut text = command.get_program().to_string_lossy().into_owned();
-    for arg in command.get_args() {
-        let arg = arg.to_string_lossy();
+    for argument in command.get_args() {
         text.push(' ');
-        match arg.is_empty() || arg.contains([' ', '$', '\'', '"', '*']) {
-            true => text.push_str(&format!("'{arg}'")),
-            false => text.push_str(&arg),
-        }
+        text.push_str(&quote(&argument.to_string_lossy()));
     }
     text
+}
+
+/// An argument as one would type it.
+pub fn quote(argument: &str) -> String {
+    match argument.is_empty() || argument.contains([' ', '$', '\'', '"', '*']) {
+        true => format!("'{argument}'"),
+        false => argument.to_owned(),
+    }
 }
 
 fn not_started(command: &Command, error: &std::io::Error) -> Error {
