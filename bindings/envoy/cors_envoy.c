@@ -371,10 +371,9 @@ cors_conf_document(cors_conf *conf, const char *what, envoy_str config)
 
     cors_log(ENVOY_LOG_ERROR, "%s \"%s\" is rejected: %s%s", what, conf->name,
              cors_status_str(status),
-             status == CORS_ERR_IO
-             || (i == config.len
-                 && memmem(config.data, config.len, "policy",
-                           sizeof("policy") - 1))
+             i == config.len
+             && (memmem(config.data, config.len, "policy", 6)
+                 || memmem(config.data, config.len, "file:", 5))
              ? "" : CORS_STRING_VALUE);
 
     return false;

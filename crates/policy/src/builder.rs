@@ -1,8 +1,8 @@
 //! From what a policy says to what it does.
 
 use alloc::{
-    borrow::ToOwned, boxed::Box, collections::BTreeSet, string::String,
-    string::ToString, vec, vec::Vec,
+    borrow::ToOwned, boxed::Box, string::String, string::ToString, vec,
+    vec::Vec,
 };
 use core::fmt;
 
@@ -268,12 +268,14 @@ impl PolicyBuilder {
         if self.exact.len() != self.entries as usize {
             return None;
         }
-        let mut seen = BTreeSet::new();
+        let mut seen: Vec<&[u8]> = Vec::new();
         let mut list = Vec::new();
         for origin in self.exact.keys() {
-            if !seen.insert(origin) {
+            // As many as fit are few.
+            if seen.contains(&origin) {
                 continue;
             }
+            seen.push(origin);
             if !list.is_empty() {
                 list.extend_from_slice(b", ");
             }
@@ -428,7 +430,7 @@ impl PolicyBuilder {
             origins: OriginSet::new(
                 self.exact,
                 self.patterns,
-                self.networks,
+                &self.networks,
                 self.expressions,
             )
             .ok_or(BuildError::TooLarge)?,

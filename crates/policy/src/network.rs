@@ -9,6 +9,7 @@ use core::{
 use crate::{
     origin::{Origin, is_http},
     pattern::PortPattern,
+    table::{ByteMap, Records},
 };
 
 /// The schemes of a [`Network`], whose hosts may be addresses.
@@ -200,54 +201,75 @@ fn address_of(origin: &Origin<'_>) -> Option<IpAddr> {
     core::str::from_utf8(address).ok()?.parse().ok()
 }
 
-/// What a network is looked up by.
-type Key = (IpAddr, NetworkScheme, PortPattern);
+/// What a network is looked up by: its address, the length of its prefix, its scheme
+/// and its port.
+type Key = [u8; 22];
 
-/// The networks of a list, found by the lengths of their prefixes: a look-up asks
-/// once for each length that there is, whatever the number of networks.
+fn key(
+    address: IpAddr,
+    prefix: u8,
+    scheme: NetworkScheme,
+    port: PortPattern,
+) -> Key {
+    let bits = bits_of(address);
+    let address = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+        IpAddr::V6(v6) => v6,
+    };
+    let (port, any) = match port {
+        PortPattern::Default => (0, 0),
+        PortPattern::Number(number) => (number, 0),
+        PortPattern::Any => (0, 1),
+    };
+    let mut key = [0; 22];
+    let (front, back) = key.split_at_mut(16);
+    front.copy_from_slice(&address.octets());
+    back.copy_from_slice(&[
+        prefix,
+        bits,
+        scheme as u8,
+        any,
+        (port >> 8) as u8,
+        port as u8,
+    ]);
+    key
+}
+
+/// The networks of a list, found by hash: a look-up asks once for each length of a
+/// prefix that there is, whatever the number of networks.
 #[derive(Debug)]
 pub(crate) struct Networks {
-    lengths: Box<[Length]>,
+    map: ByteMap,
+    /// The lengths of prefixes, each with the bits of its addresses.
+    lengths: Vec<(u8, u8)>,
     /// Each entry as it was written, the lowest rule first.
-    texts: Box<[(u32, Box<str>)]>,
+    texts: Vec<(u32, Box<str>)>,
     /// The lowest rule among them.
     pub(crate) lowest: u32,
 }
 
-/// The networks whose prefixes have one length.
-#[derive(Debug)]
-struct Length {
-    prefix: u8,
-    /// In ascending order; of equal keys the lowest rule.
-    rules: Vec<(Key, u32)>,
-}
-
 impl Networks {
-    /// `networks` come by their rules, the lowest first.
-    pub(crate) fn new(networks: Vec<(u32, Network)>) -> Networks {
-        let mut lengths: Vec<Length> = Vec::new();
-        for (rule, network) in &networks {
+    /// `networks` come by their rules, the lowest first. `None` if they are too
+    /// many.
+    pub(crate) fn new(networks: &[(u32, Network)]) -> Option<Networks> {
+        let mut records = Records::default();
+        let mut lengths = Vec::new();
+        let mut texts = Vec::with_capacity(networks.len());
+        for (rule, network) in networks {
             let Network { address, prefix, scheme, port } = *network;
-            let entry = ((address, scheme, port), *rule);
-            match lengths.iter_mut().find(|length| length.prefix == prefix) {
-                Some(length) => length.rules.push(entry),
-                None => {
-                    lengths.push(Length { prefix, rules: Vec::from([entry]) });
-                }
+            records.push(*rule, &key(address, prefix, scheme, port));
+            let length = (prefix, bits_of(address));
+            if !lengths.contains(&length) {
+                lengths.push(length);
             }
+            texts.push((*rule, network.to_string().into()));
         }
-        for length in &mut lengths {
-            length.rules.sort_unstable();
-            length.rules.dedup_by_key(|(key, _)| *key);
-        }
-        Networks {
-            lengths: lengths.into_boxed_slice(),
+        Some(Networks {
+            map: ByteMap::new(records)?,
+            lengths,
             lowest: networks.first().map_or(u32::MAX, |(rule, _)| *rule),
-            texts: networks
-                .iter()
-                .map(|(rule, network)| (*rule, network.to_string().into()))
-                .collect(),
-        }
+            texts,
+        })
     }
 
     /// The entry at `rule`, as a policy file writes it.
@@ -270,17 +292,20 @@ impl Networks {
             None => PortPattern::Default,
             Some(number) => PortPattern::Number(number),
         };
-        let bits = bits_of(address);
-        let lengths = self.lengths.iter().filter(|l| l.prefix <= bits);
-        let rules = lengths.flat_map(|length| {
-            let network = masked(address, length.prefix);
-            [port, PortPattern::Any].into_iter().filter_map(move |port| {
-                let key = (network, scheme, port);
-                let at = length.rules.binary_search_by_key(&key, |r| r.0);
-                length.rules.get(at.ok()?).map(|(_, rule)| *rule)
-            })
-        });
-        rules.min().filter(|rule| *rule < limit)
+        let mut best = limit;
+        for &(prefix, bits) in &self.lengths {
+            if bits != bits_of(address) {
+                continue;
+            }
+            let network = masked(address, prefix);
+            for port in [port, PortPattern::Any] {
+                let key = key(network, prefix, scheme, port);
+                if let Some((rule, _)) = self.map.get(&key) {
+                    best = best.min(rule);
+                }
+            }
+        }
+        (best < limit).then_some(best)
     }
 }
 

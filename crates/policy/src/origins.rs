@@ -66,11 +66,11 @@ impl OriginSet {
     pub(crate) fn new(
         exact: Records,
         patterns: Vec<(u32, TuplePattern)>,
-        networks: Vec<(u32, Network)>,
+        networks: &[(u32, Network)],
         expressions: Vec<(u32, Box<dyn Expression>)>,
     ) -> Option<OriginSet> {
         let wildcards = Wildcards::new(patterns);
-        let networks = Networks::new(networks);
+        let networks = Networks::new(networks)?;
         Some(OriginSet {
             exact: ByteMap::new(exact)?,
             lowest: wildcards.lowest.min(networks.lowest),
