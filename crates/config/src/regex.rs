@@ -55,6 +55,7 @@ use regex_syntax::hir::Hir;
 
 use crate::codes::{self, Id};
 
+pub(crate) use self::union::union;
 use self::{
     analysis::{Analysis, Subject},
     automaton::{Dfa, Table, marked},
@@ -71,6 +72,7 @@ mod search;
 mod syntax;
 #[cfg(test)]
 mod tests;
+mod union;
 
 /// The code of all that is wrong with an expression.
 pub(crate) static CODE: &Id = &codes::REGEX;

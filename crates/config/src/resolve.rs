@@ -6,6 +6,7 @@ use libcors_policy::PolicyBuilder;
 use crate::{
     origins::Origin,
     reader::{Field, Item},
+    regex,
     settings::{Flag, OriginEntry, PolicyTable},
 };
 
@@ -86,15 +87,26 @@ impl<'l> ResolvedPolicy<'l> {
         &self,
         builder: PolicyBuilder,
     ) -> PolicyBuilder {
+        let mut expressions = Vec::new();
         let origins = self.list(|table| &table.allow_origins).iter();
-        origins.fold(builder, |builder, item| match &item.value {
-            Origin::Exact(origin) => builder.allow_exact_origin(origin),
-            Origin::Pattern(pattern) => builder.allow_origin(pattern.clone()),
-            Origin::Network { network, .. } => builder.allow_network(*network),
-            Origin::Expression { compiled, .. } => {
-                builder.allow_expression(Box::new(compiled.clone()))
-            }
-        })
+        let builder =
+            origins.fold(builder, |builder, item| match &item.value {
+                Origin::Exact(origin) => builder.allow_exact_origin(origin),
+                Origin::Pattern(pattern) => {
+                    builder.allow_origin(pattern.clone())
+                }
+                Origin::Network { network, .. } => {
+                    builder.allow_network(*network)
+                }
+                Origin::Expression { compiled, .. } => {
+                    expressions.push(compiled.clone());
+                    builder.allow_expression(Box::new(compiled.clone()))
+                }
+            });
+        match regex::union(&expressions) {
+            Some(union) => builder.expression_set(Box::new(union)),
+            None => builder,
+        }
     }
 
     // How the table of settings resolves its keys; each takes the default.

@@ -12,7 +12,7 @@ use crate::{
     decision::Owned,
     header::{HeaderName, Source},
     network::Network,
-    origins::{Expression, OriginSet},
+    origins::{Expression, ExpressionSet, OriginSet},
     pattern::{ExactOrigin, OriginPattern, TuplePattern},
     policy::{AnyOrigin, Names, Policy, TemplateHeader, join},
     settings::{Disallowed, Mode, Preflight, Timing, Upstream},
@@ -40,6 +40,7 @@ pub struct PolicyBuilder {
     patterns: Vec<(u32, TuplePattern)>,
     networks: Vec<(u32, Network)>,
     expressions: Vec<(u32, Box<dyn Expression>)>,
+    expression_set: Option<Box<dyn ExpressionSet>>,
     methods: Vec<String>,
     headers: Vec<String>,
     exposed: Vec<String>,
@@ -68,6 +69,7 @@ impl PolicyBuilder {
             patterns: Vec::new(),
             networks: Vec::new(),
             expressions: Vec::new(),
+            expression_set: None,
             methods: Vec::new(),
             headers: Vec::new(),
             exposed: Vec::new(),
@@ -110,6 +112,14 @@ impl PolicyBuilder {
     pub fn allow_exact_origin(mut self, origin: &ExactOrigin<'_>) -> Self {
         let rule = self.next_rule();
         self.exact.push(rule, origin.as_str().as_bytes());
+        self
+    }
+
+    /// Sets a faster way to find which of the expressions matches first. It must know
+    /// those that were added, in their order.
+    #[must_use]
+    pub fn expression_set(mut self, set: Box<dyn ExpressionSet>) -> Self {
+        self.expression_set = Some(set);
         self
     }
 
@@ -432,6 +442,7 @@ impl PolicyBuilder {
                 self.patterns,
                 &self.networks,
                 self.expressions,
+                self.expression_set,
             )
             .ok_or(BuildError::TooLarge)?,
             private_network: self.private_network,

@@ -82,7 +82,7 @@ pub use crate::{
     header::{HeaderName, Source},
     network::{Network, NetworkError, NetworkScheme},
     origin::{MAX_ORIGIN_LEN, Origin},
-    origins::Expression,
+    origins::{Expression, ExpressionSet},
     pattern::{
         ExactOrigin, HostPattern, INSECURE_SCHEMES, OriginPattern,
         PatternError, PatternErrorKind, PortPattern, TuplePattern,

@@ -25,6 +25,15 @@ pub trait Expression: fmt::Debug + Send + Sync {
     fn as_str(&self) -> &str;
 }
 
+/// All expressions of a policy at once, for a policy that has many.
+///
+/// It is asked as an [`Expression`] is, and must be as cheap.
+pub trait ExpressionSet: fmt::Debug + Send + Sync {
+    /// The place of the first expression that matches the whole of `origin`, in the
+    /// order in which the expressions were added.
+    fn find(&self, origin: &[u8]) -> Option<usize>;
+}
+
 /// An expression that several policies run.
 impl<E: Expression + ?Sized> Expression for Arc<E> {
     fn is_match(&self, origin: &[u8]) -> bool {
@@ -58,6 +67,8 @@ pub(crate) struct OriginSet {
     /// The lowest rule among those of wildcards and networks.
     lowest: u32,
     expressions: Box<[(u32, Box<dyn Expression>)]>,
+    /// The same expressions, where there is a faster way than one by one.
+    set: Option<Box<dyn ExpressionSet>>,
 }
 
 impl OriginSet {
@@ -68,6 +79,7 @@ impl OriginSet {
         patterns: Vec<(u32, TuplePattern)>,
         networks: &[(u32, Network)],
         expressions: Vec<(u32, Box<dyn Expression>)>,
+        set: Option<Box<dyn ExpressionSet>>,
     ) -> Option<OriginSet> {
         let wildcards = Wildcards::new(patterns);
         let networks = Networks::new(networks)?;
@@ -77,6 +89,7 @@ impl OriginSet {
             wildcards,
             networks,
             expressions: expressions.into_boxed_slice(),
+            set,
         })
     }
 
@@ -150,12 +163,17 @@ impl OriginSet {
         if let Some((rule, own)) = exact {
             return Found::Exact { rule, own };
         }
-        for (rule, expression) in &self.expressions {
-            if expression.is_match(bytes) {
-                return Found::Covered { rule: *rule };
+        let mut expressions = self.expressions.iter();
+        let found = match &self.set {
+            Some(set) => {
+                set.find(bytes).and_then(|at| self.expressions.get(at))
             }
+            None => expressions.find(|(_, e)| e.is_match(bytes)),
+        };
+        match found {
+            Some((rule, _)) => Found::Covered { rule: *rule },
+            None => Found::Valid,
         }
-        Found::Valid
     }
 }
 

@@ -161,22 +161,36 @@ impl Table {
         }
     }
 
+    /// The class of a byte plus one, or 0 if no origin has it.
+    #[inline]
+    pub(super) fn class(&self, byte: u8) -> u8 {
+        self.classes.get(usize::from(byte)).copied().unwrap_or(0)
+    }
+
+    /// The state after one more byte, unless nothing can match any more.
+    #[inline]
+    pub(super) fn step(&self, state: usize, byte: u8) -> Option<usize> {
+        let class = usize::from(self.class(byte)).checked_sub(1)?;
+        let next = self.next.get(state * self.stride + class).copied();
+        (next.unwrap_or(0) as usize).checked_sub(1)
+    }
+
+    /// Whether what was read when a state is reached matches.
+    #[inline]
+    pub(super) fn is_end(&self, state: usize) -> bool {
+        self.ends.get(state).copied().unwrap_or(false)
+    }
+
     /// Whether the whole of an origin matches.
     pub(super) fn is_match(&self, origin: &[u8]) -> bool {
         let mut state = 0;
         for &byte in origin {
-            let class = self.classes.get(usize::from(byte)).copied();
-            let Some(class) = usize::from(class.unwrap_or(0)).checked_sub(1)
-            else {
-                return false;
-            };
-            let next = self.next.get(state * self.stride + class).copied();
-            let Some(next) = (next.unwrap_or(0) as usize).checked_sub(1) else {
-                return false;
-            };
-            state = next;
+            match self.step(state, byte) {
+                Some(next) => state = next,
+                None => return false,
+            }
         }
-        self.ends.get(state).copied().unwrap_or(false)
+        self.is_end(state)
     }
 }
 
