@@ -1,117 +1,31 @@
-"""The examples, as they are, under the servers that people use."""
+"""The examples, as they are, under the servers that people use; and what
+servers make of answers that are out of the ordinary."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import re
 import shutil
 import socket
-import subprocess
-import sys
+import struct
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from serving import APP, EVIL, Server, running, wait
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "python"
 
-APP = "https://app.example.com"
-EVIL = "https://evil.example"
+UVICORN = ["uvicorn", "--host=127.0.0.1", "--port=PORT"]
+GUNICORN = ["gunicorn", "--bind=127.0.0.1:PORT", "--no-control-socket"]
+HYPERCORN = ["hypercorn", "--bind=127.0.0.1:PORT"]
+GRANIAN = ["granian", "--host=127.0.0.1", "--port=PORT"]
 
-READY = r"(?:running on|Listening at:) http://127\.0\.0\.1:([1-9]\d*)"
-
-UVICORN = ["uvicorn", "--host=127.0.0.1", "--port=0"]
-GUNICORN = ["gunicorn", "--bind=127.0.0.1:0", "--no-control-socket"]
-
-
-@dataclass
-class Reply:
-    status: int
-    headers: http.client.HTTPMessage
-    text: str
-
-
-class Server:
-    """A server that runs, and what it said."""
-
-    def __init__(self, log: Path) -> None:
-        self._log = log
-        # It picks a free one, and says which.
-        self.port = 0
-
-    def log(self) -> str:
-        return self._log.read_text("utf-8", "replace")
-
-    def is_ready(self) -> bool:
-        said = re.search(READY, self.log())
-        if said is None:
-            return False
-        self.port = int(said[1])
-        with socket.socket() as client:
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def ask(
-        self, path: str, method: str = "GET", origin: str = APP, **more: str
-    ) -> Reply:
-        """One request on a connection of its own; the answer is read."""
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, timeout=30
-        )
-        headers = {name.replace("_", "-"): more[name] for name in more}
-        try:
-            connection.request(
-                method, path, headers={"Origin": origin, **headers}
-            )
-            answer = connection.getresponse()
-            text = answer.read().decode()
-            return Reply(answer.status, answer.headers, text)
-        finally:
-            connection.close()
-
-    def wait_for_log(self, pattern: str) -> None:
-        """Servers write after they answered."""
-        deadline = time.monotonic() + 20
-        while not re.search(pattern, self.log()):
-            assert time.monotonic() < deadline, f"{pattern}:\n{self.log()}"
-            time.sleep(0.02)
-
-
-@contextmanager
-def running(command: list[str], folder: Path, log: Path) -> Iterator[Server]:
-    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    server = Server(log)
-    try:
-        deadline = time.monotonic() + 60
-        while not server.is_ready():
-            assert process.poll() is None, f"it ended:\n{server.log()}"
-            assert time.monotonic() < deadline, f"no answer:\n{server.log()}"
-            time.sleep(0.02)
-        yield server
-        assert process.poll() is None, f"it ended:\n{server.log()}"
-    finally:
-        process.terminate()
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+# Those that `cargo xtask test` leaves to `cargo xtask python`.
+more = pytest.mark.more
 
 
 @pytest.fixture
@@ -126,29 +40,27 @@ def check(server: Server) -> None:
     """What holds for each of the examples."""
     answer = server.ask("/items")
     assert answer.status == 200
-    assert answer.headers.get_all("Access-Control-Allow-Origin") == [APP]
-    assert answer.headers.get_all("Vary") == ["Origin"]
+    assert answer.allowed == APP
+    assert answer.one("Vary") == "Origin"
     answer = server.ask("/items", origin=EVIL)
     assert answer.status == 200
-    assert answer.headers["Access-Control-Allow-Origin"] is None
-    assert answer.headers.get_all("Vary") == ["Origin"]
+    assert answer.allowed is None
+    assert answer.one("Vary") == "Origin"
 
-    answer = server.ask(
-        "/items/spoon", "OPTIONS", Access_Control_Request_Method="PUT"
-    )
+    answer = server.preflight("/items/spoon")
     assert answer.status == 204
-    assert answer.headers["Access-Control-Allow-Methods"] == "PUT, DELETE"
-    assert answer.headers["Access-Control-Max-Age"] == "600"
-    assert answer.headers["Content-Length"] is None
+    assert answer.one("Access-Control-Allow-Methods") == "PUT, DELETE"
+    assert answer.one("Access-Control-Max-Age") == "600"
+    assert answer.one("Content-Length") is None
     text = server.ask("/items/spoon", "PUT").text
     assert json.loads(text) == {"item": "spoon", "cors": "allowed"}
 
     for path, status in (("/missing", 404), ("/broken", 500)):
         answer = server.ask(path)
         assert answer.status == status, path
-        assert answer.headers["Access-Control-Allow-Origin"] == APP, path
+        assert answer.allowed == APP, path
     server.wait_for_log("RuntimeError: a page can read this 500")
-    assert server.ask("/items", "HEAD").headers["Vary"] == "Origin"
+    assert server.ask("/items", "HEAD").one("Vary") == "Origin"
 
 
 def check_reload(server: Server, folder: Path, processes: int) -> None:
@@ -163,10 +75,8 @@ def check_reload(server: Server, folder: Path, processes: int) -> None:
         time.sleep(1.1)
 
     def opened(origin: str) -> set[str | None]:
-        name = "Access-Control-Allow-Origin"
         return {
-            server.ask("/items", origin=origin).headers[name]
-            for _ in range(20)
+            server.ask("/items", origin=origin).allowed for _ in range(20)
         }
 
     replace(text.replace(APP, EVIL))
@@ -192,7 +102,7 @@ def test_fastapi_under_uvicorn(
     with running(command, folder, tmp_path / "log") as server:
         check(server)
         answer = server.ask("/status", origin=EVIL)
-        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert answer.allowed == "*"
         check_reload(server, folder, processes=1)
 
 
@@ -240,61 +150,287 @@ def test_gunicorn(
         check_reload(server, folder, processes)
 
 
-APPLICATION = '''
+POLICIES = '''
+POLICIES = libcors.Policies.parse("""
+    [policy.api]
+    allow_origins = ["https://app.example.com"]
+    websocket = "reject"
+
+    [policy.strict]
+    allow_origins = ["https://app.example.com"]
+    disallowed = "reject"
+    preflight_status = 200
+    self_origins = ["https://api.example.com"]
+""")
+
+def policy(request):
+    path = request.get("path") or request.get("PATH_INFO")
+    return "strict" if path == "/strict" else "api"
+'''
+
+WSGI = f'''
+import sys
 from pathlib import Path
 
 import libcors.wsgi
+{POLICIES}
+class Body:
+    """Its own iterator, as that of Werkzeug is."""
 
-def app(environ, start_response):
+    def __init__(self, parts, fails_at=None):
+        self.parts = iter(parts)
+        self.fails_at = fails_at
+        self.read = 0
+        self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        if self.read == self.fails_at:
+            raise RuntimeError("broken")
+        self.read += 1
+        return next(self.parts)
+
+    def close(self):
+        self.closed += 1
+        print("closed", self.closed, file=sys.stderr, flush=True)
+
+def lazy(start_response, fails):
+    if fails:
+        raise RuntimeError("broken")
+    start_response("200 OK", [("Content-Length", "2")])
+    yield b"12"
+
+def application(environ, start_response):
     path = environ["PATH_INFO"]
     if path == "/raises":
         raise RuntimeError("broken")
-    start = start_response("200 OK", [("Content-Type", "text/plain")])
+    if path.startswith("/lazy"):
+        return lazy(start_response, path == "/lazy/raises")
+    headers = [
+        ("Content-Type", "text/plain"),
+        ("Access-Control-Allow-Origin", "*"),
+    ]
+    if path in ("/stream", "/late", "/middle", "/list"):
+        headers.append(("Content-Length", "2"))
+    write = start_response("200 OK", headers)
+    if path == "/started":
+        raise RuntimeError("broken")
+    if path == "/list":
+        return [b"12"]
     if path == "/file":
-        wrapper = environ["wsgi.file_wrapper"]
-        return wrapper(Path(__file__).open("rb"))
+        return environ["wsgi.file_wrapper"](Path(__file__).open("rb"))
     if path == "/write":
-        start(b"1")
+        write(b"1")
         return [b"2"]
-    return (part for part in stream(path))
+    if path == "/huge":
+        return Body([b"x" * 65536] * 1000)
+    return Body([b"1", b"2"], {{"/late": 0, "/middle": 1}}.get(path))
 
-def stream(path):
-    if path == "/late":
-        raise RuntimeError("broken")
-    yield b"1"
-    if path == "/middle":
-        raise RuntimeError("broken")
-    yield b"2"
-
-policies = libcors.Policies.parse("""
-    [policy.api]
-    allow_origins = ["https://app.example.com"]
-    disallowed = "reject"
-    self_origins = ["https://api.example.com"]
-""")
-app = libcors.wsgi.CORSMiddleware(app, policies, "api")
+app = libcors.wsgi.CORSMiddleware(application, POLICIES, policy)
 '''
 
+WERKZEUG = """
+import sys
+from werkzeug.serving import run_simple
+from bodies import app
+run_simple("127.0.0.1", int(sys.argv[1]), app, threaded=True)
+"""
 
-@pytest.mark.parametrize("worker", ["sync", "gthread"])
-def test_bodies_under_gunicorn(tmp_path: Path, worker: str) -> None:
-    (tmp_path / "bodies.py").write_text(APPLICATION)
-    command = [*GUNICORN, f"--worker-class={worker}", "bodies:app"]
-    with running(command, tmp_path, tmp_path / "log") as server:
+WSGIREF = """
+import sys
+from wsgiref.simple_server import make_server
+from bodies import app
+make_server("127.0.0.1", int(sys.argv[1]), app).serve_forever()
+"""
 
-        def ask(path: str, **more: Any) -> tuple[int, str, str | None]:
-            answer = server.ask(path, **more)
-            allowed = answer.headers["Access-Control-Allow-Origin"]
-            return answer.status, answer.text, allowed
+# Such a server, and what it lacks.
+WSGI_SERVERS = {
+    "gunicorn": ([*GUNICORN, "bodies:app"], ""),
+    "gunicorn-threads": (
+        [*GUNICORN, "--worker-class=gthread", "bodies:app"],
+        "",
+    ),
+    "waitress": (["waitress-serve", "--listen=127.0.0.1:PORT", "bodies:app"], ""),
+    "werkzeug": (["python", "-c", WERKZEUG, "PORT"], "file"),
+    "wsgiref": (["python", "-c", WSGIREF, "PORT"], ""),
+}
+MORE_WSGI_SERVERS = {
+    "uwsgi": (
+        [
+            "uwsgi",
+            "--http-socket=127.0.0.1:PORT",
+            "--module=bodies:app",
+            "--need-app",
+            "--die-on-term",
+        ],
+        "",
+    ),
+    # The errors of HEAD requests are lost: it does not read their bodies.
+    "granian": ([*GRANIAN, "--interface=wsgi", "bodies:app"], "file write head"),
+    "hypercorn": ([*HYPERCORN, "wsgi:bodies:app"], "file write"),
+}
 
-        assert ask("/stream") == (200, "12", APP)
-        assert ask("/write") == (200, "12", APP)
-        assert ask("/file") == (200, APPLICATION, APP)
-        for path in ("/raises", "/late"):
-            assert ask(path) == (500, "Internal Server Error", APP)
-            assert ask(path, method="HEAD") == (500, "", APP)
-        server.wait_for_log("(?s)(RuntimeError: broken.*){4}")
-        # The rest of a body that breaks off never comes.
-        with pytest.raises(http.client.IncompleteRead):
-            ask("/middle")
-        assert ask("/stream", method="POST", origin=EVIL) == (403, "", None)
+
+def servers(
+    some: dict[str, tuple[list[str], str]],
+    others: dict[str, tuple[list[str], str]],
+) -> Any:
+    return pytest.mark.parametrize(
+        ("command", "lacks"),
+        [pytest.param(*some[name], id=name) for name in some]
+        + [pytest.param(*others[n], id=n, marks=more) for n in others],
+    )
+
+
+def leave(server: Server, path: str) -> None:
+    """A request whose client goes in the middle of the answer."""
+    with server.connect() as client:
+        request = f"GET {path} HTTP/1.1\r\nHost: a\r\nOrigin: {APP}\r\n\r\n"
+        client.sendall(request.encode())
+        assert client.recv(1)
+        # Close with a reset.
+        client.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+
+
+def check_errors(server: Server, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        for method in ("GET", "HEAD"):
+            answer = server.ask(path, method)
+            assert answer.status == 500, path
+            assert answer.one("Content-Length") == "21", path
+            kind = answer.one("Content-Type")
+            assert kind == "text/plain; charset=utf-8", path
+            assert answer.allowed == APP and answer.one("Vary") == "Origin"
+            assert answer.whole, path
+            assert answer.text == (
+                "" if method == "HEAD" else "Internal Server Error"
+            )
+
+
+def check_answers(server: Server) -> None:
+    """Those that the middleware gives itself."""
+    denied = server.ask("/strict", "POST", EVIL)
+    assert (denied.status, denied.body, denied.whole) == (403, b"", True)
+    assert denied.one("Content-Length") == "0"
+    assert denied.one("Vary") == "Origin" and denied.allowed is None
+    for path, status in (("/stream", 204), ("/strict", 200)):
+        answer = server.preflight(path, "GET")
+        assert answer.status == status
+        assert answer.body == b"" and answer.whole
+        assert answer.allowed == APP and answer.one("Vary") == "Origin"
+
+
+@servers(WSGI_SERVERS, MORE_WSGI_SERVERS)
+def test_wsgi(tmp_path: Path, command: list[str], lacks: str) -> None:
+    (tmp_path / "bodies.py").write_text(WSGI)
+    with running(command, tmp_path, tmp_path / "log", tmp_path) as server:
+        bodies = ["/stream", "/list", "/lazy"]
+        if "write" not in lacks:
+            bodies.append("/write")
+        for body in bodies:
+            answer = server.ask(body)
+            assert (answer.status, answer.text) == (200, "12"), body
+            assert answer.whole and answer.allowed == APP, body
+            denied = server.ask(body, origin=EVIL)
+            assert denied.status == 200 and denied.allowed is None, body
+            assert denied.one("Vary") == "Origin", body
+        if "file" not in lacks:
+            answer = server.ask("/file")
+            assert (answer.status, answer.text) == (200, WSGI)
+            assert answer.allowed == APP and answer.whole
+
+        check_answers(server)
+        check_errors(server, ("/raises", "/started", "/late", "/lazy/raises"))
+        logged = 4 if "head" in lacks else 8
+        server.wait_for_log(f"(?s)(RuntimeError: broken.*){{{logged}}}")
+        # The rest of a body that breaks off never comes, and nothing else.
+        try:
+            answer = server.ask("/middle")
+        except (AssertionError, ConnectionError):
+            # Not even its beginning did.
+            pass
+        else:
+            assert not answer.whole and answer.text in ("", "1")
+
+        before = server.log().count("closed 1")
+        leave(server, "/huge")
+        wait(lambda: server.log().count("closed 1") > before, server.log)
+        assert "closed 2" not in server.log()
+
+
+ASGI = f'''
+import libcors.asgi
+{POLICIES}
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            kind = (await receive())["type"]
+            await send({{"type": kind + ".complete"}})
+            if kind == "lifespan.shutdown":
+                return
+    if scope["type"] == "websocket":
+        await receive()
+        await send({{"type": "websocket.accept"}})
+        await send({{"type": "websocket.send", "text": "hello"}})
+        await send({{"type": "websocket.close"}})
+        return
+    path = scope["path"]
+    if path == "/raises":
+        raise RuntimeError("broken")
+    headers = [
+        (b"content-type", b"text/plain"),
+        (b"content-length", b"2"),
+        (b"access-control-allow-origin", b"*"),
+    ]
+    await send(
+        {{"type": "http.response.start", "status": 200, "headers": headers}}
+    )
+    for part in (b"1", b"2"):
+        await send(
+            {{
+                "type": "http.response.body",
+                "body": part,
+                "more_body": part == b"1",
+            }}
+        )
+        if path == "/middle":
+            raise RuntimeError("broken")
+
+app = libcors.asgi.CORSMiddleware(application, POLICIES, policy)
+'''
+
+ASGI_SERVERS = {
+    "uvicorn-h11": ([*UVICORN, "--http=h11", "bodies:app"], ""),
+    "uvicorn-httptools": ([*UVICORN, "--http=httptools", "bodies:app"], ""),
+    # It does not log what is raised when the answer is complete.
+    "gunicorn": ([*GUNICORN, "--worker-class=asgi", "bodies:app"], "log"),
+}
+MORE_ASGI_SERVERS = {
+    "hypercorn": ([*HYPERCORN, "bodies:app"], ""),
+    "daphne": (["daphne", "--bind=127.0.0.1", "--port=PORT", "bodies:app"], ""),
+    "granian": ([*GRANIAN, "--interface=asgi", "bodies:app"], ""),
+}
+
+
+@servers(ASGI_SERVERS, MORE_ASGI_SERVERS)
+def test_asgi(tmp_path: Path, command: list[str], lacks: str) -> None:
+    (tmp_path / "bodies.py").write_text(ASGI)
+    with running(command, tmp_path, tmp_path / "log", tmp_path) as server:
+        answer = server.ask("/stream")
+        assert (answer.status, answer.text) == (200, "12")
+        assert answer.whole and answer.allowed == APP
+        check_answers(server)
+        check_errors(server, ("/raises",))
+        if "log" not in lacks:
+            server.wait_for_log("(?s)(RuntimeError: broken.*){2}")
+
+        url = f"ws://127.0.0.1:{server.port}/socket"
+        with connect(url, additional_headers={"Origin": APP}) as client:
+            assert client.recv() == "hello"
+        with pytest.raises(InvalidStatus) as refused:
+            connect(url, additional_headers={"Origin": EVIL})
+        assert refused.value.response.status_code == 403

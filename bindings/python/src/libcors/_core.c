@@ -12,6 +12,7 @@
 #include <structmember.h>
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cors.h>
@@ -698,6 +699,24 @@ constant(const char *text)
     return result;
 }
 
+/* The dict of a mapping of another type, for as long as the query lives. */
+static PyObject *
+query_mapping(Query *query, PyObject *mapping)
+{
+    PyObject *dict;
+
+    if (!PyObject_HasAttrString(mapping, "keys")) {
+        wrong_type("scope", "a mapping", mapping);
+        return NULL;
+    }
+    dict = PyObject_CallFunctionObjArgs((PyObject *) &PyDict_Type, mapping,
+                                        NULL);
+    if (dict != NULL) {
+        query->kept[query->kept_count++] = dict;
+    }
+    return dict;
+}
+
 /* Reads an ASGI scope. */
 static int
 query_asgi(Query *query, State *state, PyObject *scope)
@@ -706,8 +725,10 @@ query_asgi(Query *query, State *state, PyObject *scope)
     cors_str *scheme = &query->request.scheme;
 
     if (!PyDict_Check(scope)) {
-        wrong_type("scope", "a dict", scope);
-        return -1;
+        scope = query_mapping(query, scope);
+        if (scope == NULL) {
+            return -1;
+        }
     }
     if (query_set_from(query, scope, state->arguments[METHOD], METHOD) < 0
         || query_set_from(query, scope, state->arguments[SCHEME], SCHEME) < 0)
@@ -2172,14 +2193,24 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* The limited API of 3.10 does not define it, and Pythons before 3.12 refuse
+   slots that they do not know. */
+#ifndef Py_mod_multiple_interpreters
+#define Py_mod_multiple_interpreters 3
+#define Py_MOD_PER_INTERPRETER_GIL_SUPPORTED ((void *) 2)
+#endif
+
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
-#ifdef Py_mod_multiple_interpreters
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
 #ifdef Py_mod_gil
     {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
+    {0, NULL},
+};
+
+static PyModuleDef_Slot module_slots_before_3_12[] = {
+    {Py_mod_exec, module_exec},
     {0, NULL},
 };
 
@@ -2196,5 +2227,9 @@ static struct PyModuleDef module_definition = {
 PyMODINIT_FUNC
 PyInit__core(void)
 {
+    /* "3.MINOR...": PY_VERSION_HEX is that of the headers. */
+    if (strtol(Py_GetVersion() + strlen("3."), NULL, 10) < 12) {
+        module_definition.m_slots = module_slots_before_3_12;
+    }
     return PyModuleDef_Init(&module_definition);
 }

@@ -94,6 +94,11 @@ class Policies(Mapping[str, Policy]):
     _policies: dict[str, Policy]
     _source: str
 
+    @property
+    def source(self) -> str:
+        """The name of the document, such as the path of the file."""
+        return self._source
+
     def __init__(self) -> None:
         raise TypeError("use Policies.load(path) or Policies.parse(text)")
 
@@ -179,6 +184,12 @@ class Policies(Mapping[str, Policy]):
         raise TypeError(
             "cannot pickle Policies; load the document in each process"
         )
+
+
+for _public in (Diagnostic, Policies, PolicyError, PolicyWarning):
+    # Where they are imported from, and so what tracebacks name.
+    _public.__module__ = "libcors"
+del _public
 
 
 def compile_document(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import threading
+import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -23,6 +25,11 @@ OFF = "off"
 
 # Longer ones are cut in log lines.
 _MOST_LOGGED = 200
+
+# A cause is logged once in so many seconds. Names may come from clients, so
+# that there is a limit to how many are remembered.
+_LOG_INTERVAL = 60.0
+_MOST_CAUSES = 100
 
 
 class Choice(Generic[Request]):
@@ -84,7 +91,9 @@ def _load(
 ) -> tuple[Policies, WatchedFile | None]:
     if policies is None:
         raise TypeError(
-            "policies is missing: the path of a policy file, or Policies"
+            "policies is missing: the path of a policy file, or Policies "
+            "(in Django, wrap the application in wsgi.py or asgi.py: this is "
+            "not an entry of MIDDLEWARE)"
         )
     if isinstance(policies, Policies):
         if reload:
@@ -146,18 +155,61 @@ class _Selected(Generic[Request]):
             policies = self._policies
         policy = policies.get(name)
         if policy is None:
-            logger.warning(
-                "no policy %s; the request is closed to other origins",
-                _shown(name),
-            )
+            if _is_due((policies.source, name)):
+                logger.error(
+                    "CORS: unknown policy %s, denying cross-origin requests; "
+                    "%s defines %s",
+                    _shown(name),
+                    policies.source,
+                    ", ".join(map(repr, policies)),
+                )
             return NO_POLICY
         return policy
+
+
+_logged: dict[object, float] = {}
+_logged_lock = threading.Lock()
+
+
+def _renew_lock() -> None:
+    # A thread that a fork left behind may have held it.
+    global _logged_lock
+    _logged_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
+
+
+def _is_due(cause: object) -> bool:
+    """Whether a line about a cause may be logged again."""
+    now = time.monotonic()
+    with _logged_lock:
+        if cause not in _logged and len(_logged) >= _MOST_CAUSES:
+            for old in [c for c, at in _logged.items() if at <= now]:
+                del _logged[old]
+        if _logged.get(cause, now) > now or len(_logged) >= _MOST_CAUSES:
+            return False
+        _logged[cause] = now + _LOG_INTERVAL
+    return True
+
+
+def is_logged(decision: Decision, policy: Policy) -> bool:
+    """Whether log_denied() is to be called for a request that was denied."""
+    if decision.reason == "no_policy" and policy is not NO_POLICY:
+        # The library denies so where it fails itself.
+        if _is_due(policy.name):
+            logger.error(
+                "CORS: internal fault, denying requests under policy %r",
+                policy.name,
+            )
+        return False
+    return logger.isEnabledFor(logging.INFO)
 
 
 def log_denied(
     decision: Decision, policy: Policy, method: Any, path: Any, origin: Any
 ) -> None:
-    """Say that a request was denied; to be called if INFO is logged."""
+    """Log a request that was denied."""
     logger.info(
         "%s %s request %s %s from %s: %s (policy %r)",
         "denied" if decision.enforced else "would deny",

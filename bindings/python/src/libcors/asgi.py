@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+import sys
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from types import FrameType
 from typing import Any, TypeAlias
 
 from ._core import Decision, Policy
-from ._middleware import Choice, Source, log_denied, logger
+from ._middleware import Choice, Source, is_logged, log_denied
 
 __all__ = ["CORSMiddleware"]
 
@@ -22,9 +23,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_INFO = logging.INFO
+# Frameworks have types of their own for the three arguments.
+Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 # The messages that carry the headers of a response.
 _STARTS = frozenset(
@@ -66,24 +66,39 @@ class CORSMiddleware:
         self,
         app: Application,
         policies: Source | None = None,
-        policy: str | Policy | Callable[[Scope], str | None] | None = None,
+        policy: str | Policy | Callable[[Any], str | None] | None = None,
         *,
         reload: bool = False,
         interval: float = 1.0,
         server_errors: bool = True,
     ) -> None:
-        choice: Choice[Scope] = Choice(policies, policy, reload, interval)
         self.app = app
-        self._fixed = choice.fixed
-        self._choose = choice.choose
         self._server_errors = server_errors
+        self._failure: Exception | None = None
+        try:
+            choice: Choice[Any] = Choice(policies, policy, reload, interval)
+        except Exception as error:
+            if not _in_lifespan(sys._getframe(1)):
+                raise
+            # Servers would go on as if the application had no lifespan.
+            self._failure = error
+            self._fixed = None
+            self._choose: Callable[[Any], Policy | None] | None = self._raise
+        else:
+            self._fixed = choice.fixed
+            self._choose = choice.choose
 
-    async def __call__(
-        self, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    def _raise(self, scope: object) -> Policy | None:
+        assert self._failure is not None
+        raise self._failure.with_traceback(None)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
         policy = self._fixed
         if kind != "http" and kind != "websocket":
+            if kind == "lifespan" and self._failure is not None:
+                await _fail_startup(self._failure, receive, send)
+                return
             policy = None
         elif policy is None and self._choose is not None:
             policy = self._choose(scope)
@@ -93,7 +108,7 @@ class CORSMiddleware:
 
         decision = policy.decide_asgi(scope)
         scope["libcors"] = decision
-        if decision.outcome == "deny" and logger.isEnabledFor(_INFO):
+        if decision.outcome == "deny" and is_logged(decision, policy):
             _log(decision, policy, scope)
         if decision.status is not None:
             await _answer(decision, decision.status, scope, send)
@@ -119,8 +134,34 @@ class CORSMiddleware:
         except Exception:
             if not started and kind == "http" and self._server_errors:
                 headers = decision.apply_asgi(_ERROR_HEADERS)
-                await _respond(send, "http.", 500, headers, _ERROR)
+                body = b"" if scope.get("method") == "HEAD" else _ERROR
+                await _respond(send, "http.", 500, headers, body)
             raise
+
+
+def _in_lifespan(frame: FrameType | None) -> bool:
+    """Whether an application is being started, and so its middleware made.
+
+    Starlette does that for add_middleware().
+    """
+    while frame is not None:
+        scope = frame.f_locals.get("scope")
+        if isinstance(scope, Mapping) and scope.get("type") == "lifespan":
+            return True
+        frame = frame.f_back
+    return False
+
+
+async def _fail_startup(
+    error: Exception, receive: Receive, send: Send
+) -> None:
+    await receive()
+    await send(
+        {
+            "type": "lifespan.startup.failed",
+            "message": f"{type(error).__name__}: {error}",
+        }
+    )
 
 
 async def _answer(

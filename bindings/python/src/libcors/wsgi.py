@@ -11,14 +11,13 @@ In Flask it is app.wsgi_app that is wrapped.
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ._core import Decision, Policy
-from ._middleware import Choice, Source, log_denied, logger
+from ._middleware import Choice, Source, is_logged, log_denied
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["CORSMiddleware"]
 
 Environ: TypeAlias = dict[str, Any]
-
-_INFO = logging.INFO
 
 _ERROR = b"Internal Server Error"
 _ERROR_HEADERS = (
@@ -83,7 +80,7 @@ class CORSMiddleware:
 
         decision = policy.decide_wsgi(environ)
         environ["libcors.decision"] = decision
-        if decision.outcome == "deny" and logger.isEnabledFor(_INFO):
+        if decision.outcome == "deny" and is_logged(decision, policy):
             log_denied(
                 decision,
                 policy,
@@ -96,73 +93,156 @@ class CORSMiddleware:
         if not decision.enforced:
             return self.app(environ, start_response)
 
-        def start_with_headers(
-            status: str,
-            headers: list[tuple[str, str]],
-            exc_info: Any = None,
-            /,
-        ) -> Callable[[bytes], object]:
-            all_headers = decision.apply_wsgi(headers)
-            if exc_info is None:
-                return start_response(status, all_headers)
-            return start_response(status, all_headers, exc_info)
+        if not self._server_errors or _errors_are_awaited(environ):
+            return self.app(environ, _apply(decision, start_response))
 
-        if not self._server_errors:
-            return self.app(environ, start_with_headers)
+        start = _Start(decision, start_response)
         try:
-            body = self.app(environ, start_with_headers)
+            body = self.app(environ, start)
         except Exception as error:
-            failing = map(_raise, [error])
-            return _Body(failing, environ, start_with_headers)
-        # Lists cannot raise, and servers measure them.
-        if isinstance(body, (list, tuple)):
-            return body
-        # What the server wraps itself, it may send without reading it.
+            if start.passed:
+                raise
+            return _fail(error, start, environ)
+        # Lists cannot raise, and servers measure them. What the server wraps
+        # itself, it may send without reading it.
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(body, wrapper):
+        if isinstance(body, (list, tuple)) or (
+            isinstance(wrapper, type) and isinstance(body, wrapper)
+        ):
+            start.pass_on()
             return body
-        return _Body(body, environ, start_with_headers)
+        return _begin(body, start, environ)
+
+
+def _apply(decision: Decision, start_response: StartResponse) -> StartResponse:
+    """start_response() with the headers of a decision."""
+
+    def start(
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: Any = None,
+        /,
+    ) -> Callable[[bytes], object]:
+        all_headers = decision.apply_wsgi(headers)
+        if exc_info is None:
+            return start_response(status, all_headers)
+        return start_response(status, all_headers, exc_info)
+
+    return start
+
+
+class _Start:
+    """start_response(), held back until the first part of the body is there.
+
+    Servers differ in what a second call does, so it is called once. Some read
+    what it was given when the application returns, and not later.
+    """
+
+    __slots__ = ("_held", "_start_response", "_write", "passed")
+
+    passed: bool
+    """Whether the server was given the status and the headers."""
+
+    def __init__(
+        self, decision: Decision, start_response: StartResponse
+    ) -> None:
+        self._start_response = _apply(decision, start_response)
+        self._held: tuple[str, list[tuple[str, str]]] | None = None
+        self._write: Callable[[bytes], object] | None = None
+        self.passed = False
+
+    def __call__(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        exc_info: Any = None,
+        /,
+    ) -> Callable[[bytes], object]:
+        if self.passed:
+            # The server says what is wrong with that.
+            return self._start_response(status, headers, exc_info)
+        if self._held is not None and exc_info is None:
+            raise AssertionError(
+                "start_response() was called twice, without exc_info"
+            )
+        self._held = (status, list(headers))
+        return self._write_first
+
+    def pass_on(self) -> None:
+        if self._held is not None:
+            # Before the call: what the server refuses is not tried again.
+            self.passed = True
+            head, self._held = self._held, None
+            self._write = self._start_response(*head)
+
+    def fail(self, send: bool) -> None:
+        """Start the answer to an error in place of what was held back."""
+        self._held = ("500 Internal Server Error", list(_ERROR_HEADERS))
+        self.pass_on()
+        # Not all servers have write().
+        if send and self._write is not None:
+            self._write(b"")
+
+    def _write_first(self, data: bytes) -> None:
+        self.pass_on()
+        if self._write is None:
+            raise TypeError("the server has no write()")
+        self._write(data)
+
+
+def _begin(
+    body: Iterable[bytes], start: _Start, environ: Environ
+) -> Iterable[bytes]:
+    """Read the first part of a body, so that a 500 may come in its place."""
+    try:
+        parts = iter(body)
+        first = list(islice(parts, 1))
+        start.pass_on()
+    except BaseException as error:
+        if isinstance(error, Exception) and not start.passed:
+            return _Body(_fail(error, start, environ), body)
+        _close(body)
+        raise
+    return _Body(chain(first, parts), body)
 
 
 class _Body:
-    """A body that becomes a 500 if it fails before any of it was sent."""
+    """A body that has begun."""
 
-    __slots__ = ("_body", "_environ", "_start_response")
+    __slots__ = ("_body", "_parts")
 
     def __init__(
-        self,
-        body: Iterable[bytes],
-        environ: Environ,
-        start_response: StartResponse,
+        self, parts: Iterator[bytes], body: Iterable[bytes]
     ) -> None:
+        self._parts = parts
         self._body = body
-        self._environ = environ
-        self._start_response = start_response
 
     def __iter__(self) -> Iterator[bytes]:
-        try:
-            yield from self._body
-        except Exception:
-            if _errors_are_awaited(self._environ):
-                raise
-            # Raises the exception again if headers were sent.
-            self._start_response(
-                "500 Internal Server Error",
-                list(_ERROR_HEADERS),
-                sys.exc_info(),
-            )
-            head = self._environ.get("REQUEST_METHOD") == "HEAD"
-            yield b"" if head else _ERROR
-            # Now that the answer is out, the server may log it.
-            raise
+        return self._parts
 
     def close(self) -> None:
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        _close(self._body)
 
 
-def _raise(error: Exception) -> bytes:
+def _close(body: Iterable[bytes]) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def _fail(
+    error: Exception, start: _Start, environ: Environ
+) -> Iterator[bytes]:
+    """Answer with a 500. The error goes on when its body was read."""
+    # Without a part the server may not have sent the headers by then.
+    head = environ.get("REQUEST_METHOD") == "HEAD"
+    start.fail(send=head)
+    return _raise_after(b"" if head else _ERROR, error)
+
+
+def _raise_after(body: bytes, error: Exception) -> Iterator[bytes]:
+    yield body
+    # Now that the answer is out, the server may log it.
     raise error
 
 
@@ -179,10 +259,13 @@ def _answer(
     """Answer in place of the application: a preflight, or a refusal."""
     headers = decision.apply_wsgi(())
     if status != 204:
+        # wsgiref.validate wants a type even where there is no content.
+        headers.append(("Content-Type", "text/plain; charset=utf-8"))
         headers.append(("Content-Length", "0"))
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = "Success"
     start_response(f"{status} {phrase}", headers)
-    return []
+    # Not empty: hypercorn sends no headers before the first part.
+    return [b""]
