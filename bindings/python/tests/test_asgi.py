@@ -44,6 +44,8 @@ POLICIES = libcors.Policies.parse(
     """
 )
 
+NAMES = "'api', 'strict', 'forward', 'keep', 'report'"
+
 PREFLIGHT = [(b"origin", APP), (b"access-control-request-method", b"PUT")]
 
 App = Callable[[Any, Any, Any], Any]
@@ -375,12 +377,14 @@ def test_the_policy_may_depend_on_the_request(
     assert caplog.messages == []
     assert opened("/empty") == ([], ["Origin"], "no_policy")
     assert opened("/other") == ([], ["Origin"], "no_policy")
-    closed = "the request is closed to other origins"
+    for _ in range(3):
+        opened("/other")
+    denying = "denying cross-origin requests; <policies> defines"
     assert caplog.messages == [
-        f"no policy ''; {closed}",
-        f"no policy 'no\\nsuch'; {closed}",
+        f"CORS: unknown policy '', {denying} {NAMES}",
+        f"CORS: unknown policy 'no\\nsuch', {denying} {NAMES}",
     ]
-    assert {record.levelname for record in caplog.records} == {"WARNING"}
+    assert {record.levelname for record in caplog.records} == {"ERROR"}
 
 
 def test_no_policy_refuses_websockets() -> None:

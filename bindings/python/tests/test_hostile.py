@@ -268,7 +268,7 @@ def test_values_of_headers_of_other_types() -> None:
     # Other headers are the server's business.
     assert decision.apply_asgi([(b"x", 7)])[0] == (b"x", 7)  # type: ignore[list-item, comparison-overlap]
     for wrong in (None, 7, "x"):
-        with pytest.raises(TypeError, match="scope must be a dict"):
+        with pytest.raises(TypeError, match="scope must be a mapping"):
             API.decide_asgi(wrong)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="environ must be a dict"):
             API.decide_wsgi(wrong)  # type: ignore[arg-type]

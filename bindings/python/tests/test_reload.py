@@ -187,8 +187,8 @@ def test_a_policy_that_is_selected_may_go(path: Path, log: Log) -> None:
     assert site.is_open_to()
     assert log.take() == [
         f"INFO {path}: reloaded, 1 policy",
-        *["WARNING no policy 'api'; the request is closed to other origins"]
-        * 2,
+        f"ERROR CORS: unknown policy 'api', denying cross-origin requests; "
+        f"{path} defines 'app'",
     ]
 
 

@@ -7,6 +7,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 from wsgiref.util import FileWrapper
 from wsgiref.validate import validator
@@ -15,6 +16,7 @@ import pytest
 from hosts import call_wsgi, environ
 
 import libcors
+from libcors import _middleware
 from libcors.wsgi import CORSMiddleware
 
 APP = "https://app.example.com"
@@ -59,6 +61,11 @@ POLICIES = libcors.Policies.parse(
 PREFLIGHT = {"HTTP_ORIGIN": APP, "HTTP_ACCESS_CONTROL_REQUEST_METHOD": "PUT"}
 ALLOWED = [("Access-Control-Allow-Origin", APP), ("Vary", "Origin")]
 
+EMPTY = [
+    ("Content-Type", "text/plain; charset=utf-8"),
+    ("Content-Length", "0"),
+]
+
 App = Callable[[Any, Any], Iterable[bytes]]
 
 
@@ -76,6 +83,39 @@ def never(env: Any, start_response: Any) -> Iterable[bytes]:
     raise AssertionError("the application was called")
 
 
+class Stream:
+    closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield b"1"
+        yield b"2"
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class OwnIterator:
+    """A body that is its own iterator, as Werkzeug's is."""
+
+    def __init__(
+        self, *parts: bytes, error: BaseException | None = None
+    ) -> None:
+        self.parts = list(parts if parts or error else (b"1", b"2"))
+        self.error = error
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self.parts:
+            return self.parts.pop(0)
+        raise self.error or StopIteration
+
+    def close(self) -> None:
+        self.closed += 1
+
+
 def under(name: str, app: App, **options: Any) -> CORSMiddleware:
     return CORSMiddleware(app, POLICIES, name, **options)
 
@@ -84,8 +124,8 @@ def under(name: str, app: App, **options: Any) -> CORSMiddleware:
     ("name", "status", "more"),
     [
         ("api", "204 No Content", []),
-        ("s200", "200 OK", [("Content-Length", "0")]),
-        ("s299", "299 Success", [("Content-Length", "0")]),
+        ("s200", "200 OK", EMPTY),
+        ("s299", "299 Success", EMPTY),
     ],
 )
 def test_a_preflight_is_answered_before_the_application(
@@ -95,7 +135,7 @@ def test_a_preflight_is_answered_before_the_application(
     started: list[Any] = []
     app = under(name, never)
     result = app(env, lambda *a: started.append(a))  # type: ignore[arg-type]
-    assert list(result) == []
+    assert list(result) == [b""]
     methods = [("Access-Control-Allow-Methods", "PUT")]
     headers = ALLOWED[:1] + methods * (name == "api") + ALLOWED[1:]
     assert started == [(status, headers + more)]
@@ -105,7 +145,7 @@ def test_a_refusal_has_no_body_and_says_so() -> None:
     env = environ("POST", HTTP_ORIGIN=EVIL)
     answer = call_wsgi(under("strict", never), env)
     assert answer.status == 403 and answer.body == b""
-    assert answer.headers == [("Vary", "Origin"), ("Content-Length", "0")]
+    assert answer.headers == [("Vary", "Origin"), *EMPTY]
 
 
 def test_the_guard_of_websockets() -> None:
@@ -178,26 +218,90 @@ def test_lists_and_files_pass_as_they_are() -> None:
 
 
 def test_streaming_and_closing() -> None:
-    class Stream:
-        closed = 0
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield b"1"
-            yield b"2"
-
-        def close(self) -> None:
-            self.closed += 1
-
-    stream = Stream()
-    app = under("api", answering(result=stream))
-    answer = call_wsgi(app, environ(HTTP_ORIGIN=APP))
-    assert answer.body == b"12" and answer.headers == ALLOWED
-    assert stream.closed == 1
+    for stream in (Stream(), OwnIterator()):
+        app = under("api", answering(result=stream))
+        answer = call_wsgi(app, environ(HTTP_ORIGIN=APP))
+        assert answer.body == b"12" and answer.headers == ALLOWED
+        assert stream.closed == 1
     # A client that leaves after the first chunk.
-    body = app(environ(HTTP_ORIGIN=APP), lambda *a: print)
-    assert next(iter(body)) == b"1"
-    body.close()  # type: ignore[attr-defined]
-    assert stream.closed == 2
+    for stream in (Stream(), OwnIterator()):
+        app = under("api", answering(result=stream))
+        body = app(environ(HTTP_ORIGIN=APP), lambda *a: print)
+        parts = iter(body)
+        assert next(parts) == b"1"
+        body.close()  # type: ignore[attr-defined]
+        del parts, body
+        assert stream.closed == 1
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("broken"), SystemExit(), KeyboardInterrupt()]
+)
+def test_a_body_that_fails_is_closed_once(error: BaseException) -> None:
+    for more in ((), (b"1",)):
+        stream = OwnIterator(*more, error=error)
+        app = under("api", answering(result=stream))
+        try:
+            call_wsgi(app, environ(HTTP_ORIGIN=APP))
+        except BaseException as raised:
+            assert raised is error
+        assert stream.closed == 1
+
+
+def test_an_error_after_write_closes_the_body() -> None:
+    stream = OwnIterator(error=ValueError("broken"))
+
+    def app(env: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])(b"half")
+        return stream
+
+    answer = call_wsgi(under("api", app), environ(HTTP_ORIGIN=APP))
+    assert isinstance(answer.error, ValueError)
+    assert answer.status == 200 and answer.body == b"half"
+    assert stream.closed == 1
+
+
+def test_the_server_is_called_once() -> None:
+    """Servers differ in what a second call of start_response() does, and some
+    read what they got as soon as the application returns."""
+    for app in (*BROKEN, answering(result=Stream()), lazy, restarting):
+        calls: list[Any] = []
+
+        def start(*arguments: Any, calls: list[Any] = calls) -> Any:
+            calls.append(arguments)
+
+        body = under("api", app)(environ(HTTP_ORIGIN=APP), start)
+        assert len(calls) == 1 and len(calls[0]) == 2
+        with suppress(ValueError):
+            list(body)
+        assert len(calls) == 1
+
+
+def test_what_the_server_refuses_is_not_tried_again() -> None:
+    calls: list[Any] = []
+
+    def start(*arguments: Any) -> Any:
+        calls.append(arguments)
+        raise ValueError("refused")
+
+    for result in ([b"ok"], OwnIterator()):
+        app = under("api", answering(result=result))
+        with pytest.raises(ValueError, match="refused"):
+            app(environ(HTTP_ORIGIN=APP), start)
+        assert len(calls) == 1
+        calls.clear()
+    assert result.closed == 1
+
+
+def test_a_second_start_without_an_error_is_refused() -> None:
+    def app(env: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        start_response("201 Created", [])
+        return []
+
+    answer = call_wsgi(under("api", app), environ(HTTP_ORIGIN=APP))
+    assert isinstance(answer.error, AssertionError)
+    assert answer.status == 500
 
 
 def test_chunks_come_as_they_are_made() -> None:
@@ -210,9 +314,12 @@ def test_chunks_come_as_they_are_made() -> None:
 
     app = under("api", answering(result=stream()))
     body = iter(app(environ(HTTP_ORIGIN=APP), lambda *a: print))
-    assert made == []
-    next(body)
+    # Only the first, which shows whether there will be a body.
     assert made == [0]
+    assert next(body) == b"0"
+    assert made == [0]
+    assert next(body) == b"1"
+    assert made == [0, 1]
 
 
 def test_the_write_callable() -> None:
@@ -242,6 +349,20 @@ def test_start_response_again_after_an_error() -> None:
     answer = call_wsgi(under("api", app), environ(HTTP_ORIGIN=APP))
     assert answer.error is None and answer.status == 503
     assert answer.headers == [("X-Second", "1"), *ALLOWED]
+
+
+def lazy(env: Any, start_response: Any) -> Iterator[bytes]:
+    start_response("200 OK", [])
+    yield b"1"
+
+
+def restarting(env: Any, start_response: Any) -> Iterable[bytes]:
+    start_response("200 OK", [])
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        start_response("503 Service Unavailable", [], sys.exc_info())
+    return [b"sorry"]
 
 
 def broken_at_once(env: Any, start_response: Any) -> Any:
@@ -359,10 +480,11 @@ def test_the_policy_may_depend_on_the_request(
     assert caplog.messages == []
     assert opened("/empty") == ([], ["Origin"], "no_policy")
     assert opened("/other") == ([], ["Origin"], "no_policy")
-    assert caplog.messages == [
-        "no policy ''; the request is closed to other origins",
-        "no policy 'no\\nsuch'; the request is closed to other origins",
-    ]
+    denying = "denying cross-origin requests; <policies> defines 'api', 'strict'"
+    for message, name in zip(
+        caplog.messages, ("''", "'no\\nsuch'"), strict=True
+    ):
+        assert message.startswith(f"CORS: unknown policy {name}, {denying}")
 
 
 def test_a_denied_request_is_one_line_whatever_it_says(
@@ -385,10 +507,68 @@ def test_servers_and_applications_keep_to_the_rules() -> None:
         start_response("200 OK", [("Content-Type", "text/plain")])
         return iter([b"ok"])
 
-    for method in ("GET", "OPTIONS"):
-        wrapped = validator(under("api", validator(app)))
-        env = environ(method, HTTP_ORIGIN=APP)
+    for name, method, status, more in (
+        ("api", "GET", 200, {}),
+        ("api", "OPTIONS", 200, {}),
+        ("api", "OPTIONS", 204, PREFLIGHT),
+        ("s200", "OPTIONS", 200, PREFLIGHT),
+        ("s299", "OPTIONS", 299, PREFLIGHT),
+        ("strict", "POST", 403, {"HTTP_ORIGIN": EVIL}),
+    ):
+        wrapped = validator(under(name, validator(app)))
+        env = environ(method, HTTP_ORIGIN=APP) | more
         env["wsgi.errors"] = sys.stderr
         answer = call_wsgi(wrapped, env)
-        assert answer.error is None and answer.status == 200
-        assert answer.headers[1:] == ALLOWED
+        assert answer.error is None and answer.status == status
+        expected = [] if status == 403 else [APP]
+        assert answer.values("access-control-allow-origin") == expected
+
+    for broken in BROKEN:
+        for method in ("GET", "HEAD"):
+            env = environ(method, HTTP_ORIGIN=APP)
+            env["wsgi.errors"] = sys.stderr
+            answer = call_wsgi(validator(under("api", broken)), env)
+            assert isinstance(answer.error, ValueError)
+            assert answer.status == 500
+
+
+def test_an_unknown_policy_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("libcors._middleware.time.monotonic", lambda: now)
+    app = CORSMiddleware(answering(), POLICIES, lambda env: env["PATH_INFO"])
+
+    def logged(*paths: str) -> int:
+        caplog.clear()
+        for path in paths:
+            call_wsgi(app, environ(path=path, HTTP_ORIGIN=APP))
+        return len(caplog.messages)
+
+    assert logged("a", "b", "a", "b") == 2
+    now += 59
+    assert logged("a", "b") == 0
+    now += 1
+    assert logged("a", "a") == 1
+    # Clients may choose the name.
+    many = [str(number) for number in range(1000)]
+    assert logged(*many) < 20
+    assert logged(*many) == 0
+    now += 60
+    assert logged("a", "a") == 1
+    assert len(_middleware._logged) <= 20
+
+
+def test_a_fault_is_logged_once_a_minute(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    decision = libcors.NO_POLICY.decide("GET", APP)
+    assert not _middleware.is_logged(decision, libcors.NO_POLICY)
+    assert caplog.messages == []
+    for _ in range(2):
+        assert not _middleware.is_logged(decision, POLICIES["api"])
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage() == (
+        "CORS: internal fault, denying requests under policy 'api'"
+    )

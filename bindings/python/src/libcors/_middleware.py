@@ -26,10 +26,10 @@ OFF = "off"
 # Longer ones are cut in log lines.
 _MOST_LOGGED = 200
 
-# A cause is logged once in so many seconds. Names may come from clients, so
-# that there is a limit to how many are remembered.
+# A cause is logged once in so many seconds. Clients may choose the names, so
+# there is a limit to how many are logged in that time.
 _LOG_INTERVAL = 60.0
-_MOST_CAUSES = 100
+_MOST_CAUSES = 20
 
 
 class Choice(Generic[Request]):
@@ -184,7 +184,7 @@ def _is_due(cause: object) -> bool:
     """Whether a line about a cause may be logged again."""
     now = time.monotonic()
     with _logged_lock:
-        if cause not in _logged and len(_logged) >= _MOST_CAUSES:
+        if len(_logged) >= _MOST_CAUSES:
             for old in [c for c, at in _logged.items() if at <= now]:
                 del _logged[old]
         if _logged.get(cause, now) > now or len(_logged) >= _MOST_CAUSES:
