@@ -48,9 +48,14 @@ def version() -> str:
 
 
 def read(*command: str | Path, **options: object) -> str:
-    result = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, check=False, **options
-    )
+    try:
+        result = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, check=False, **options
+        )
+    except OSError as error:
+        raise SystemExit(
+            f"error: cannot run {command[0]}: {error.strerror}"
+        ) from None
     if result.returncode != 0:
         words = " ".join(map(str, command))
         raise SystemExit(f"error: `{words}` failed; see what it says above")
@@ -68,6 +73,16 @@ def cargo() -> str:
     return path
 
 
+def rustc() -> str:
+    path = os.environ.get("RUSTC") or shutil.which("rustc")
+    if path is None:
+        raise SystemExit(
+            "error: rustc is not in PATH, and cargo needs it: add the folder "
+            "of rustc to PATH, or set RUSTC to its path"
+        )
+    return path
+
+
 def rustflags() -> str:
     """Flags for all crates: no path of the machine that builds gets in."""
     encoded = os.environ.get("CARGO_ENCODED_RUSTFLAGS")
@@ -76,7 +91,7 @@ def rustflags() -> str:
     else:
         flags = [flag for flag in encoded.split("\x1f") if flag]
     home = os.environ.get("CARGO_HOME") or Path.home() / ".cargo"
-    rust = read("rustc", "--print", "sysroot", cwd=ROOT).strip()
+    rust = read(rustc(), "--print", "sysroot", cwd=ROOT).strip()
     # The last that fits wins, so the more special come later.
     for path, name in [(home, "/cargo"), (rust, "/rust"), (ROOT, "/libcors")]:
         flags.append(f"--remap-path-prefix={path}={name}")

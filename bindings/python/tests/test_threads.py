@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -36,6 +37,69 @@ def in_threads(work: Callable[[int], object]) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         for future in [pool.submit(run, i) for i in range(THREADS)]:
             future.result()
+
+
+INTERPRETERS = """
+import sys, threading
+
+if sys.version_info >= (3, 13):
+    import _interpreters as interpreters
+
+    def create(own_gil):
+        return interpreters.create("isolated" if own_gil else "legacy")
+
+    def run(interpreter, code):
+        error = interpreters.exec(interpreter, code)
+        assert error is None, error
+else:
+    import _xxsubinterpreters as interpreters
+
+    def create(own_gil):
+        # Before 3.12 all of them share one.
+        return interpreters.create(isolated=own_gil)
+
+    run = interpreters.run_string
+
+WORK = '''
+import sys
+sys.path[:] = {path!r}
+import libcors
+policies = libcors.Policies.parse({document!r})
+for number in range(1000):
+    origin = "https://a%d.example.org" % number
+    decision = policies["api"].decide("GET", origin)
+    assert decision.reason == "allowed"
+    assert decision.headers[0] == ("Access-Control-Allow-Origin", origin)
+try:
+    libcors.Policies.parse("x = 1")
+except libcors.PolicyError:
+    pass
+else:
+    raise AssertionError
+'''
+
+for own_gil in (True, False):
+    some = [create(own_gil) for _ in range(3)]
+    done = []
+
+    def work(interpreter):
+        run(interpreter, WORK.format(path=sys.path, document=DOCUMENT))
+        done.append(interpreter)
+
+    threads = [threading.Thread(target=work, args=[i]) for i in some]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == len(some)
+    for interpreter in some:
+        interpreters.destroy(interpreter)
+"""
+
+
+def test_interpreters_with_a_gil_of_their_own() -> None:
+    code = f"DOCUMENT = {DOCUMENT!r}\n{INTERPRETERS}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
 
 
 def test_one_policy_in_many_threads() -> None:

@@ -322,6 +322,15 @@ impl Package {
         no_cargo.env("PATH", &empty).env_remove("CARGO");
         fails(&mut no_cargo, &["cargo is not there", "install Rust 1.95"])?;
 
+        // cargo is found by its path here, and rustc is not.
+        let mut no_rustc = build();
+        no_rustc.env("PATH", &empty).env_remove("RUSTC");
+        fails(&mut no_rustc, &["rustc is not in PATH", "set RUSTC"])?;
+
+        let mut wrong_cargo = build();
+        wrong_cargo.env("CARGO", empty.join("cargo"));
+        fails(&mut wrong_cargo, &["cannot run", "No such file"])?;
+
         let mut no_pkg_config = build();
         no_pkg_config
             .env("PATH", &empty)
@@ -335,7 +344,7 @@ impl Package {
             .env_remove("PKG_CONFIG_PATH")
             .env("LIBCORS_SYSTEM", "1");
         fails(&mut no_library, &["pkg-config knows no libcors"])?;
-        Ok(3)
+        Ok(5)
     }
 
     /// The package with the library that is installed.
