@@ -6,9 +6,12 @@ import copy
 import gc
 import inspect
 import pickle
+import traceback
 import weakref
+from collections import UserDict
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import pytest
@@ -418,3 +421,33 @@ def test_signatures() -> None:
         for name, member in vars(kind).items():
             if not name.startswith("_"):
                 assert member.__doc__, name
+
+
+def test_a_scope_is_any_mapping() -> None:
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "headers": [(b"origin", b"https://app.example.com")],
+    }
+    policies = libcors.Policies.parse(
+        '[policy.p]\nallow_origins = ["https://app.example.com"]'
+    )
+    for mapping in (scope, MappingProxyType(scope), UserDict(scope)):
+        assert policies["p"].decide_asgi(mapping).reason == "allowed"
+
+
+def test_public_names_are_those_that_are_imported() -> None:
+    for name in libcors.__all__:
+        thing = getattr(libcors, name)
+        if isinstance(thing, type):
+            assert (thing.__module__, thing.__qualname__) == ("libcors", name)
+    with pytest.raises(libcors.PolicyError) as caught:
+        libcors.Policies.parse("x = 1")
+    (last, *_) = traceback.format_exception_only(caught.value)
+    assert last.startswith("libcors.PolicyError: 1 error in <policies>")
+
+
+def test_policies_know_their_source() -> None:
+    text = '[policy.p]\nallow_origins = ["*"]'
+    assert libcors.Policies.parse(text).source == "<policies>"
+    assert libcors.Policies.parse(text, "cors.toml").source == "cors.toml"
