@@ -56,7 +56,7 @@ urlpatterns = [
 ]
 
 # Around the whole application, so that Django's pages of errors have headers
-# too. This is no entry of MIDDLEWARE.
+# too. It is not an entry of MIDDLEWARE.
 application = CORSMiddleware(
     get_wsgi_application(),
     policies=Path(__file__).with_name("cors.toml"),

@@ -1,5 +1,9 @@
 """FastAPI behind libcors. Run it with
 
+    fastapi run fastapi_app.py
+
+or
+
     uvicorn fastapi_app:app
 
 and ask it with
@@ -17,35 +21,7 @@ from fastapi import FastAPI, Request, WebSocket
 
 from libcors.asgi import CORSMiddleware
 
-api = FastAPI()
-
-
-@api.get("/items")
-async def items() -> list[str]:
-    return ["spoon", "fork"]
-
-
-@api.put("/items/{item}")
-async def put(item: str, request: Request) -> dict[str, str]:
-    # What was decided is there for the application too.
-    return {"item": item, "cors": request.scope["libcors"].reason}
-
-
-@api.get("/broken")
-async def broken() -> None:
-    raise RuntimeError("a page can read this 500, and that it is one")
-
-
-@api.get("/status")
-async def status() -> str:
-    return "up"
-
-
-@api.websocket("/socket")
-async def socket(websocket: WebSocket) -> None:
-    await websocket.accept()
-    await websocket.send_text("hello")
-    await websocket.close()
+app = FastAPI()
 
 
 def policy(scope: MutableMapping[str, Any]) -> str:
@@ -53,11 +29,40 @@ def policy(scope: MutableMapping[str, Any]) -> str:
     return "public" if scope["path"] == "/status" else "api"
 
 
-# Around the whole application, so that the page of a 500 has headers too.
-app = CORSMiddleware(
-    api,
+# Added to the application itself, so that every command that finds the
+# application serves it with the middleware. Add it after all others.
+app.add_middleware(
+    CORSMiddleware,
     policies=Path(__file__).with_name("cors.toml"),
     policy=policy,
     # Look at the file again when it changes.
     reload=True,
 )
+
+
+@app.get("/items")
+async def items() -> list[str]:
+    return ["spoon", "fork"]
+
+
+@app.put("/items/{item}")
+async def put(item: str, request: Request) -> dict[str, str]:
+    # What was decided is there for the application too.
+    return {"item": item, "cors": request.scope["libcors"].reason}
+
+
+@app.get("/broken")
+async def broken() -> None:
+    raise RuntimeError("a page can read this 500, and that it is one")
+
+
+@app.get("/status")
+async def status() -> str:
+    return "up"
+
+
+@app.websocket("/socket")
+async def socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text("hello")
+    await websocket.close()

@@ -2,6 +2,10 @@
 
     gunicorn flask_app:app
 
+or
+
+    flask --app flask_app run --port 8000
+
 and ask it with
 
     curl -i -H 'Origin: https://app.example.com' http://127.0.0.1:8000/items

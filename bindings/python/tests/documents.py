@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,26 @@ def applications() -> list[Application]:
 # The one that the others are shown with.
 POLICY_FILE = next(block.text for block in MIDDLEWARE if block.kind == "toml")
 APPLICATIONS = applications()
+
+# What is not in requirements.txt, but in more-requirements.txt.
+MORE_PROGRAMS = ("daphne", "granian", "uwsgi")
+MORE_SECTIONS = ("Falcon", "Bottle", "aiohttp", "Tornado", "Sanic")
+# Frameworks without types, or with such that do not fit their documentation.
+UNTYPED_SECTIONS = ("Bottle", "Sanic")
+
+
+def write_for_mypy(folder: Path, with_more: bool) -> None:
+    """Write the files that are shown, each with a name of its own."""
+    left_out = UNTYPED_SECTIONS + (() if with_more else MORE_SECTIONS)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.py"):
+        old.unlink()
+    for number, application in enumerate(APPLICATIONS):
+        if application.section in left_out:
+            continue
+        for name, text in application.files.items():
+            (folder / f"s{number}_{name.replace('/', '_')}").write_text(text)
+
+
+if __name__ == "__main__":
+    write_for_mypy(Path(sys.argv[1]), with_more="more" in sys.argv[2:])

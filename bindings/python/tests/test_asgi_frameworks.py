@@ -235,7 +235,7 @@ def test_quart() -> None:
     async def raises() -> Any:
         raise ValueError("broken")
 
-    covered = CORSMiddleware(app.asgi_app, POLICIES, "api")  # type: ignore
+    covered = CORSMiddleware(app.asgi_app, POLICIES, "api")
     app.asgi_app = covered  # type: ignore
     check(app)
 
@@ -251,4 +251,7 @@ def test_litestar() -> None:
         raise ValueError("broken")
 
     app = litestar.Litestar([fine, raises], logging_config=None)
-    check(CORSMiddleware(app, POLICIES, "api"))  # type: ignore[arg-type]
+    app.asgi_handler = CORSMiddleware(app.asgi_handler, POLICIES, "api")
+    check(app)
+    app = litestar.Litestar([fine, raises], logging_config=None)
+    check(CORSMiddleware(app, POLICIES, "api"))

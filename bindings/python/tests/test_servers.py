@@ -24,10 +24,6 @@ GUNICORN = ["gunicorn", "--bind=127.0.0.1:PORT", "--no-control-socket"]
 HYPERCORN = ["hypercorn", "--bind=127.0.0.1:PORT"]
 GRANIAN = ["granian", "--host=127.0.0.1", "--port=PORT"]
 
-# Those that `cargo xtask test` leaves to `cargo xtask python`.
-more = pytest.mark.more
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A copy of the examples, to change."""
@@ -94,16 +90,22 @@ def check_reload(server: Server, folder: Path, processes: int) -> None:
     assert opened(APP) == {APP}
 
 
-@pytest.mark.parametrize("http", ["h11", "httptools"])
-def test_fastapi_under_uvicorn(
-    tmp_path: Path, folder: Path, http: str
-) -> None:
-    command = [*UVICORN, f"--http={http}", "fastapi_app:app"]
+@pytest.mark.parametrize(
+    "command",
+    [
+        [*UVICORN, "--http=h11", "fastapi_app:app"],
+        [*UVICORN, "--http=httptools", "fastapi_app:app"],
+        ["fastapi", "run", "--host=127.0.0.1", "--port=PORT", "fastapi_app.py"],
+    ],
+    ids=["h11", "httptools", "fastapi"],
+)
+def test_fastapi(tmp_path: Path, folder: Path, command: list[str]) -> None:
     with running(command, folder, tmp_path / "log") as server:
         check(server)
         answer = server.ask("/status", origin=EVIL)
         assert answer.allowed == "*"
-        check_reload(server, folder, processes=1)
+        if command[0] != "fastapi":
+            check_reload(server, folder, processes=1)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +131,12 @@ def test_two_workers_of_uvicorn(tmp_path: Path, folder: Path) -> None:
     with running(command, folder, tmp_path / "log") as server:
         server.wait_for_log("(?s)startup complete.*startup complete")
         check_reload(server, folder, processes=2)
+
+
+def test_flask_run(tmp_path: Path, folder: Path) -> None:
+    command = ["flask", "--app=flask_app", "run", "--port=PORT"]
+    with running(command, folder, tmp_path / "log") as server:
+        check(server)
 
 
 @pytest.mark.parametrize(
@@ -276,12 +284,11 @@ MORE_WSGI_SERVERS = {
 def servers(
     some: dict[str, tuple[list[str], str]],
     others: dict[str, tuple[list[str], str]],
-) -> Any:
-    return pytest.mark.parametrize(
-        ("command", "lacks"),
-        [pytest.param(*some[name], id=name) for name in some]
-        + [pytest.param(*others[n], id=n, marks=more) for n in others],
-    )
+) -> list[Any]:
+    return [pytest.param(*some[name], id=name) for name in some] + [
+        pytest.param(*others[name], id=name, marks=pytest.mark.more)
+        for name in others
+    ]
 
 
 def leave(server: Server, path: str) -> None:
@@ -324,7 +331,9 @@ def check_answers(server: Server) -> None:
         assert answer.allowed == APP and answer.one("Vary") == "Origin"
 
 
-@servers(WSGI_SERVERS, MORE_WSGI_SERVERS)
+@pytest.mark.parametrize(
+    ("command", "lacks"), servers(WSGI_SERVERS, MORE_WSGI_SERVERS)
+)
 def test_wsgi(tmp_path: Path, command: list[str], lacks: str) -> None:
     (tmp_path / "bodies.py").write_text(WSGI)
     with running(command, tmp_path, tmp_path / "log", tmp_path) as server:
@@ -416,7 +425,9 @@ MORE_ASGI_SERVERS = {
 }
 
 
-@servers(ASGI_SERVERS, MORE_ASGI_SERVERS)
+@pytest.mark.parametrize(
+    ("command", "lacks"), servers(ASGI_SERVERS, MORE_ASGI_SERVERS)
+)
 def test_asgi(tmp_path: Path, command: list[str], lacks: str) -> None:
     (tmp_path / "bodies.py").write_text(ASGI)
     with running(command, tmp_path, tmp_path / "log", tmp_path) as server:

@@ -284,13 +284,14 @@ def test_what_the_server_refuses_is_not_tried_again() -> None:
         calls.append(arguments)
         raise ValueError("refused")
 
-    for result in ([b"ok"], OwnIterator()):
+    stream = OwnIterator()
+    for result in ([b"ok"], stream):
         app = under("api", answering(result=result))
         with pytest.raises(ValueError, match="refused"):
             app(environ(HTTP_ORIGIN=APP), start)
         assert len(calls) == 1
         calls.clear()
-    assert result.closed == 1
+    assert stream.closed == 1
 
 
 def test_a_second_start_without_an_error_is_refused() -> None:

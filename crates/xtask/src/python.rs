@@ -25,7 +25,8 @@ pub struct Arguments {
     /// examples and benches need, and test nothing
     #[arg(long, conflicts_with = "wheel")]
     venv: bool,
-    /// Leave out what takes long: other Pythons, and the source distribution
+    /// Leave out what takes long: other Pythons, the source distribution, and
+    /// some servers and frameworks
     #[arg(long, conflicts_with_all = ["wheel", "venv"])]
     quick: bool,
     /// Another Python to test with, beside those that are found
@@ -75,11 +76,15 @@ fn check_with(quick: bool, others: &[PathBuf]) -> Result<usize> {
     let wheel = package.wheel()?;
     count += check_wheel(&wheel)?;
 
-    let venv = package.venv("main")?;
+    let (name, tests) = match quick {
+        true => ("main", Tests::Quick),
+        false => ("more", Tests::All),
+    };
+    let venv = package.venv(name)?;
     venv.install(&wheel)?;
-    venv.types()?;
+    venv.types(tests)?;
     count += 1;
-    count += venv.pytest(Tests::All, |_| ())?;
+    count += venv.pytest(tests, |_| ())?;
     count += package.refuses()?;
     count += package.system_library(&shared)?;
     if quick {
@@ -233,10 +238,14 @@ impl Package {
 
     /// The virtual environment of a name, with what tests need.
     fn venv(&self, name: &str) -> Result<Venv> {
-        let path = format!("{FOLDER}/tests/requirements.txt");
-        let mut needs =
-            fs::read_to_string(run::root().join(&path)).context(&path)?;
-        if name != "main" {
+        let read = |name: &str| {
+            let path = format!("{FOLDER}/tests/{name}");
+            fs::read_to_string(run::root().join(&path)).context(&path)
+        };
+        let mut needs = read("requirements.txt")?;
+        if name == "more" {
+            needs += &read("more-requirements.txt")?;
+        } else if name != "main" {
             const CORE: [&str; 3] = ["pytest", "setuptools", "tomli"];
             needs = needs
                 .lines()
@@ -579,6 +588,8 @@ fn fails(command: &mut Command, words: &[&str]) -> Result {
 enum Tests {
     /// All, those with servers and frameworks included.
     All,
+    /// All but those that need more servers and frameworks, or take long.
+    Quick,
     /// Those that need nothing but pytest.
     Core,
 }
@@ -587,6 +598,7 @@ impl Tests {
     fn arguments(self) -> &'static [&'static str] {
         match self {
             Tests::All => &["tests"],
+            Tests::Quick => &["tests", "-m", "not more"],
             Tests::Core => &[
                 "tests/test_api.py",
                 "tests/test_errors.py",
@@ -651,17 +663,25 @@ impl Venv {
         Ok(())
     }
 
-    /// Checks the types, and that those of the extension are told rightly.
-    fn types(&self) -> Result {
+    /// Checks the types, also of what the documentation shows, and that those
+    /// of the extension are told rightly.
+    fn types(&self, tests: Tests) -> Result {
         run::say("  mypy");
-        run::read(self.python().current_dir(run::root().join(FOLDER)).args([
-            "-m",
-            "mypy",
-            "--cache-dir=/dev/null",
-            "src",
-            "tests",
-            "../../examples/python",
-        ]))?;
+        let shown = Python::folder().join("documents");
+        let folder = run::root().join(FOLDER);
+        let mut write = self.python();
+        write.current_dir(&folder).arg("tests/documents.py").arg(&shown);
+        if matches!(tests, Tests::All) {
+            write.arg("more");
+        }
+        run::read(&mut write)?;
+        run::read(
+            self.python()
+                .current_dir(&folder)
+                .args(["-m", "mypy", "--cache-dir=/dev/null", "src", "tests"])
+                .arg("../../examples/python")
+                .arg(&shown),
+        )?;
         run::read(self.python().args([
             "-m",
             "mypy.stubtest",

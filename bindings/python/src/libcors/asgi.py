@@ -23,7 +23,6 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
-# Frameworks have types of their own for the three arguments.
 Application: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 # The messages that carry the headers of a response.
@@ -92,6 +91,7 @@ class CORSMiddleware:
         assert self._failure is not None
         raise self._failure.with_traceback(None)
 
+    # Frameworks have types of their own for these.
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         kind = scope["type"]
         policy = self._fixed
@@ -127,7 +127,8 @@ class CORSMiddleware:
                 message = {**message}
                 headers = message.get("headers", ())
                 message["headers"] = decision.apply_asgi(headers)
-            return send(message)
+            sent: Awaitable[None] = send(message)
+            return sent
 
         try:
             await self.app(scope, receive, send_with_headers)
