@@ -143,7 +143,9 @@ class Server:
 
 
 def wait(
-    is_done: Callable[[], bool], explain: Callable[[], str], seconds: float = 30
+    is_done: Callable[[], bool],
+    explain: Callable[[], str],
+    seconds: float = 30,
 ) -> None:
     deadline = time.monotonic() + seconds
     while not is_done():

@@ -16,7 +16,6 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import httpx
 import pytest
 from documents import (
     APPLICATIONS,
@@ -184,7 +183,9 @@ def test_what_commands_search_for(
     ((name, text),) = application.files.items()
     wrong = re.sub(r"(?m)^app\.(add_|asgi_|wsgi_)[^)]*\)\n", "", text)
     assert "policies" not in wrong
-    wrong += 'wrapped = CORSMiddleware(app, policies="cors.toml", policy="api")'
+    wrong += (
+        'wrapped = CORSMiddleware(app, policies="cors.toml", policy="api")'
+    )
     beside = Application(section, {name: wrong}, [])
     with serving(beside, command, tmp_path) as server:
         answer = server.ask("/items")
@@ -378,7 +379,9 @@ def test_an_entry_of_middleware_is_refused(tmp_path: Path) -> None:
 def test_static_files_and_the_test_client_of_django(tmp_path: Path) -> None:
     """They do not pass the middleware, as the documentation says."""
     application = find("Django")
-    with serving(application, "python manage.py runserver", tmp_path) as server:
+    with serving(
+        application, "python manage.py runserver", tmp_path
+    ) as server:
         answer = server.ask("/static/admin/css/base.css")
         # Only with the admin's files, which a new project has.
         assert answer.status == 200 and answer.allowed is None
@@ -445,15 +448,13 @@ def piece_signature(code: str, folder: Path) -> None:
         libcors.asgi.CORSMiddleware,
         libcors.wsgi.CORSMiddleware,
     ):
-        signature = str(inspect.signature(middleware))
-        # Without the types.
-        signature = re.sub(r": [^=,)]*(?:\[.*?\][^=,)]*)*( =)?", r"\1", signature)
-        names = re.findall(r"\w+(?==)|\*|\bapp\b", code)
-        for name in names:
-            assert name in signature
-        for parameter in inspect.signature(middleware).parameters.values():
+        parameters = inspect.signature(middleware).parameters.values()
+        assert [p.name for p in parameters] == re.findall(r"\w+(?=[,=])", code)
+        for parameter in parameters:
             if parameter.default is not parameter.empty:
                 assert f"{parameter.name}={parameter.default!r}" in code
+        keywords = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
+        assert keywords == re.findall(r"\w+(?==)", code.partition("*")[2])
 
 
 def piece_reload(code: str, folder: Path) -> None:
@@ -617,7 +618,9 @@ def test_installation(tmp_path: Path) -> None:
         ["set -eux", *here, "python -c 'import libcors; print(libcors)'"]
     )
     # Not into the source tree.
-    script = script.replace("--sdist bindings", "--sdist --outdir out bindings")
+    script = script.replace(
+        "--sdist bindings", "--sdist --outdir out bindings"
+    )
     answer = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,

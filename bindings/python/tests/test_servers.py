@@ -4,7 +4,6 @@ servers make of answers that are out of the ordinary."""
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import socket
 import struct
@@ -23,6 +22,7 @@ UVICORN = ["uvicorn", "--host=127.0.0.1", "--port=PORT"]
 GUNICORN = ["gunicorn", "--bind=127.0.0.1:PORT", "--no-control-socket"]
 HYPERCORN = ["hypercorn", "--bind=127.0.0.1:PORT"]
 GRANIAN = ["granian", "--host=127.0.0.1", "--port=PORT"]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -71,9 +71,7 @@ def check_reload(server: Server, folder: Path, processes: int) -> None:
         time.sleep(1.1)
 
     def opened(origin: str) -> set[str | None]:
-        return {
-            server.ask("/items", origin=origin).allowed for _ in range(20)
-        }
+        return {server.ask("/items", origin=origin).allowed for _ in range(20)}
 
     replace(text.replace(APP, EVIL))
     # The first request to a process makes it look.
@@ -95,7 +93,13 @@ def check_reload(server: Server, folder: Path, processes: int) -> None:
     [
         [*UVICORN, "--http=h11", "fastapi_app:app"],
         [*UVICORN, "--http=httptools", "fastapi_app:app"],
-        ["fastapi", "run", "--host=127.0.0.1", "--port=PORT", "fastapi_app.py"],
+        [
+            "fastapi",
+            "run",
+            "--host=127.0.0.1",
+            "--port=PORT",
+            "fastapi_app.py",
+        ],
     ],
     ids=["h11", "httptools", "fastapi"],
 )
@@ -260,7 +264,10 @@ WSGI_SERVERS = {
         [*GUNICORN, "--worker-class=gthread", "bodies:app"],
         "",
     ),
-    "waitress": (["waitress-serve", "--listen=127.0.0.1:PORT", "bodies:app"], ""),
+    "waitress": (
+        ["waitress-serve", "--listen=127.0.0.1:PORT", "bodies:app"],
+        "",
+    ),
     "werkzeug": (["python", "-c", WERKZEUG, "PORT"], "file"),
     "wsgiref": (["python", "-c", WSGIREF, "PORT"], ""),
 }
@@ -276,7 +283,10 @@ MORE_WSGI_SERVERS = {
         "",
     ),
     # The errors of HEAD requests are lost: it does not read their bodies.
-    "granian": ([*GRANIAN, "--interface=wsgi", "bodies:app"], "file write head"),
+    "granian": (
+        [*GRANIAN, "--interface=wsgi", "bodies:app"],
+        "file write head",
+    ),
     "hypercorn": ([*HYPERCORN, "wsgi:bodies:app"], "file write"),
 }
 
@@ -371,7 +381,7 @@ def test_wsgi(tmp_path: Path, command: list[str], lacks: str) -> None:
         assert "closed 2" not in server.log()
 
 
-ASGI = f'''
+ASGI = f"""
 import libcors.asgi
 {POLICIES}
 async def application(scope, receive, send):
@@ -410,7 +420,7 @@ async def application(scope, receive, send):
             raise RuntimeError("broken")
 
 app = libcors.asgi.CORSMiddleware(application, POLICIES, policy)
-'''
+"""
 
 ASGI_SERVERS = {
     "uvicorn-h11": ([*UVICORN, "--http=h11", "bodies:app"], ""),
@@ -420,7 +430,10 @@ ASGI_SERVERS = {
 }
 MORE_ASGI_SERVERS = {
     "hypercorn": ([*HYPERCORN, "bodies:app"], ""),
-    "daphne": (["daphne", "--bind=127.0.0.1", "--port=PORT", "bodies:app"], ""),
+    "daphne": (
+        ["daphne", "--bind=127.0.0.1", "--port=PORT", "bodies:app"],
+        "",
+    ),
     "granian": ([*GRANIAN, "--interface=asgi", "bodies:app"], ""),
 }
 

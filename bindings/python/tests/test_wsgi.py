@@ -481,7 +481,9 @@ def test_the_policy_may_depend_on_the_request(
     assert caplog.messages == []
     assert opened("/empty") == ([], ["Origin"], "no_policy")
     assert opened("/other") == ([], ["Origin"], "no_policy")
-    denying = "denying cross-origin requests; <policies> defines 'api', 'strict'"
+    denying = (
+        "denying cross-origin requests; <policies> defines 'api', 'strict'"
+    )
     for message, name in zip(
         caplog.messages, ("''", "'no\\nsuch'"), strict=True
     ):

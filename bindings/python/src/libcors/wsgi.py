@@ -93,22 +93,23 @@ class CORSMiddleware:
         if not decision.enforced:
             return self.app(environ, start_response)
 
-        if not self._server_errors or _errors_are_awaited(environ):
+        if not self._server_errors:
             return self.app(environ, _apply(decision, start_response))
 
         start = _Start(decision, start_response)
         try:
             body = self.app(environ, start)
         except Exception as error:
-            if start.passed:
+            if start.passed or _errors_are_awaited(environ):
                 raise
             return _fail(error, start, environ)
-        # Lists cannot raise, and servers measure them. What the server wraps
-        # itself, it may send without reading it.
+        # Lists cannot raise, and servers measure them.
+        if isinstance(body, (list, tuple)):
+            start.pass_on()
+            return body
+        # What the server wraps itself, it may send without reading it.
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(body, (list, tuple)) or (
-            isinstance(wrapper, type) and isinstance(body, wrapper)
-        ):
+        if isinstance(wrapper, type) and isinstance(body, wrapper):
             start.pass_on()
             return body
         return _begin(body, start, environ)
@@ -138,7 +139,7 @@ class _Start:
     what it was given when the application returns, and not later.
     """
 
-    __slots__ = ("_held", "_start_response", "_write", "passed")
+    __slots__ = ("_decision", "_held", "_start_response", "_write", "passed")
 
     passed: bool
     """Whether the server was given the status and the headers."""
@@ -146,7 +147,8 @@ class _Start:
     def __init__(
         self, decision: Decision, start_response: StartResponse
     ) -> None:
-        self._start_response = _apply(decision, start_response)
+        self._decision = decision
+        self._start_response = start_response
         self._held: tuple[str, list[tuple[str, str]]] | None = None
         self._write: Callable[[bytes], object] | None = None
         self.passed = False
@@ -160,12 +162,13 @@ class _Start:
     ) -> Callable[[bytes], object]:
         if self.passed:
             # The server says what is wrong with that.
-            return self._start_response(status, headers, exc_info)
+            start = _apply(self._decision, self._start_response)
+            return start(status, headers, exc_info)
         if self._held is not None and exc_info is None:
             raise AssertionError(
                 "start_response() was called twice, without exc_info"
             )
-        self._held = (status, list(headers))
+        self._held = (status, self._decision.apply_wsgi(headers))
         return self._write_first
 
     def pass_on(self) -> None:
@@ -177,7 +180,8 @@ class _Start:
 
     def fail(self, send: bool) -> None:
         """Start the answer to an error in place of what was held back."""
-        self._held = ("500 Internal Server Error", list(_ERROR_HEADERS))
+        headers = self._decision.apply_wsgi(_ERROR_HEADERS)
+        self._held = ("500 Internal Server Error", headers)
         self.pass_on()
         # Not all servers have write().
         if send and self._write is not None:
@@ -199,7 +203,11 @@ def _begin(
         first = list(islice(parts, 1))
         start.pass_on()
     except BaseException as error:
-        if isinstance(error, Exception) and not start.passed:
+        if (
+            isinstance(error, Exception)
+            and not start.passed
+            and not _errors_are_awaited(environ)
+        ):
             return _Body(_fail(error, start, environ), body)
         _close(body)
         raise
@@ -211,9 +219,7 @@ class _Body:
 
     __slots__ = ("_body", "_parts")
 
-    def __init__(
-        self, parts: Iterator[bytes], body: Iterable[bytes]
-    ) -> None:
+    def __init__(self, parts: Iterator[bytes], body: Iterable[bytes]) -> None:
         self._parts = parts
         self._body = body
 
