@@ -166,6 +166,71 @@ def test_application(
             assert answer.allowed == APP
 
 
+# What is added to an application: headers of its own, and a 401 for what has
+# no password.
+OTHERS = {
+    "aiohttp": """
+
+async def other_headers(request, response):
+    response.headers["access-control-allow-origin"] = "*"
+    response.headers["vary"] = "Cookie"
+
+@web.middleware
+async def login(request, handler):
+    if request.method == "OPTIONS":
+        raise web.HTTPUnauthorized
+    return await handler(request)
+
+app.middlewares.append(login)
+app.on_response_prepare.insert(0, other_headers)
+""",
+    "Tornado": """
+
+def other_headers(self: web.RequestHandler) -> None:
+    self.set_header("access-control-allow-origin", "*")
+    self.set_header("vary", "Cookie")
+
+def login(self: web.RequestHandler) -> None:
+    self.set_status(401)
+
+web.RequestHandler.set_default_headers = other_headers
+Items.options = login
+""",
+    "Sanic": """
+
+@app.on_response
+async def other_headers(request: Request, response: HTTPResponse) -> None:
+    response.headers["access-control-allow-origin"] = "*"
+    response.headers["vary"] = "Cookie"
+
+@app.on_request
+async def login(request: Request) -> HTTPResponse | None:
+    return empty(401) if request.method == "OPTIONS" else None
+""",
+}
+
+
+@pytest.mark.more
+@pytest.mark.parametrize("section", OTHERS)
+def test_nothing_answers_without_the_policy(
+    tmp_path: Path, section: str
+) -> None:
+    application = find(section)
+    text = application.files["app.py"]
+    head, main, tail = text.partition('if __name__ == "__main__":')
+    wrong = f"{head}{OTHERS[section]}\n{main}{tail}"
+    other = Application(section, {"app.py": wrong}, [])
+    with serving(other, application.commands[0], tmp_path) as server:
+        for path, status in (("/items", 200), ("/missing", 404)):
+            for origin, allowed in ((APP, APP), (EVIL, None)):
+                answer = server.ask(path, origin=origin)
+                assert answer.status == status and answer.allowed == allowed
+                vary = answer.one("Vary") or ""
+                assert vary.split(", ") == ["Cookie", "Origin"]
+        answer = server.preflight("/items")
+        assert answer.status == 204 and answer.allowed == APP
+
+
 # Where there is an application beside the wrapped one, these take it.
 @pytest.mark.parametrize(
     ("section", "command"),
@@ -448,13 +513,16 @@ def piece_signature(code: str, folder: Path) -> None:
         libcors.asgi.CORSMiddleware,
         libcors.wsgi.CORSMiddleware,
     ):
+        words = []
         parameters = inspect.signature(middleware).parameters.values()
-        assert [p.name for p in parameters] == re.findall(r"\w+(?=[,=])", code)
         for parameter in parameters:
-            if parameter.default is not parameter.empty:
-                assert f"{parameter.name}={parameter.default!r}" in code
-        keywords = [p.name for p in parameters if p.kind == p.KEYWORD_ONLY]
-        assert keywords == re.findall(r"\w+(?==)", code.partition("*")[2])
+            if parameter.kind == parameter.KEYWORD_ONLY and "*" not in words:
+                words.append("*")
+            default = f"={parameter.default!r}"
+            if parameter.default is parameter.empty:
+                default = ""
+            words.append(f"{parameter.name}{default}")
+        assert re.findall(r"[^\s,()]+", code) == ["CORSMiddleware", *words]
 
 
 def piece_reload(code: str, folder: Path) -> None:
