@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
 import sys
@@ -420,6 +421,24 @@ def test_the_traceback_leads_to_the_application(app: App) -> None:
     frames = traceback.extract_tb(answer.error.__traceback__)
     code = "stream" if app is broken_stream else app.__name__
     assert code in [frame.name for frame in frames]
+
+
+@pytest.mark.parametrize("app", BROKEN)
+def test_an_error_leaves_nothing_behind(app: App) -> None:
+    covered = under("api", app)
+
+    def objects() -> int:
+        with suppress(ValueError):
+            list(covered(environ(HTTP_ORIGIN=APP), lambda *a: print))
+        return len(gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = [objects() for _ in range(10)][-1]
+        assert [objects() for _ in range(10)][-1] == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("app", BROKEN)

@@ -248,8 +248,12 @@ def _fail(
 
 def _raise_after(body: bytes, error: Exception) -> Iterator[bytes]:
     yield body
-    # Now that the answer is out, the server may log it.
-    raise error
+    try:
+        # Now that the answer is out, the server may log it.
+        raise error
+    finally:
+        # Its traceback refers to this frame.
+        del error
 
 
 def _errors_are_awaited(environ: Environ) -> bool:
