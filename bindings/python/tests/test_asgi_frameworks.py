@@ -13,7 +13,7 @@ import httpx
 import litestar
 import pytest
 import quart
-from hosts import call_asgi, websocket_scope
+from hosts import call_asgi, http_scope, websocket_scope
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -191,6 +191,35 @@ def test_starlette_lifespan() -> None:
         "lifespan.startup.complete",
         "lifespan.shutdown.complete",
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"policies": "missing.toml", "policy": "api"}, FileNotFoundError),
+        ({"policies": POLICIES, "policy": "apj"}, KeyError),
+        ({"policies": POLICIES}, TypeError),
+    ],
+)
+def test_starlette_does_not_start_with_an_error(
+    options: dict[str, Any], error: type[Exception]
+) -> None:
+    app = starlette_app()
+    app.add_middleware(CORSMiddleware, **options)
+    steps = [{"type": "lifespan.startup"}]
+    answer = call_asgi(app, {"type": "lifespan", "state": {}}, steps)
+    assert answer.error is None
+    (message,) = answer.messages
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"].startswith(f"{error.__name__}: ")
+    # A server that goes on all the same serves nothing.
+    for scope in (http_scope(path="/fine"), websocket_scope(path="/socket")):
+        assert isinstance(call_asgi(app, scope).error, error)
+    # Without a startup.
+    app = starlette_app()
+    app.add_middleware(CORSMiddleware, **options)
+    answer = call_asgi(app, http_scope(path="/fine"))
+    assert isinstance(answer.error, error) and answer.messages == []
 
 
 def fastapi_app() -> Any:

@@ -4,7 +4,10 @@
 
     from libcors.asgi import CORSMiddleware
 
-    app = CORSMiddleware(app, policies="cors.toml", policy="api")
+    app = FastAPI()
+    app.add_middleware(CORSMiddleware, policies="cors.toml", policy="api")
+
+Where there is no add_middleware(), it wraps an application.
 """
 
 from __future__ import annotations
@@ -54,6 +57,9 @@ class CORSMiddleware:
 
     server_errors answers with a 500 where the application raises before its
     response starts; the exception then goes on to the server all the same.
+
+    Where it is made while the application starts, as add_middleware() does, an
+    error in its arguments or in the file makes the startup fail.
 
     The decision of a request is scope["libcors"].
     """
