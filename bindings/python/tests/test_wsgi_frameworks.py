@@ -143,6 +143,28 @@ def test_flask() -> None:
     assert answer.values("access-control-allow-origin") == [APP]
 
 
+def test_flask_closes_once() -> None:
+    app = flask_app()
+    closed = []
+
+    @app.get("/closes")
+    def closes() -> Any:
+        response = flask.Response(iter([b"1", b"2"]))
+        response.call_on_close(lambda: closed.append(1))
+        return response
+
+    cover(app)
+    assert ask(app, "/closes").body == b"12" and closed == [1]
+    # A client that leaves.
+    env = environ(path="/closes", HTTP_ORIGIN=APP)
+    body = app.wsgi_app(env, lambda *a: print)
+    parts = iter(body)
+    next(parts)
+    body.close()  # type: ignore[attr-defined]
+    del parts, body
+    assert closed == [1, 1]
+
+
 def test_flask_that_leaves_errors_to_the_server() -> None:
     app = flask_app()
     app.config["PROPAGATE_EXCEPTIONS"] = True

@@ -1,14 +1,14 @@
 """CORS policies, read from a file and applied to requests.
 
-A document in TOML or JSON holds named policies::
+A policy file, in TOML or JSON, defines named policies::
 
     import libcors
 
     policies = libcors.Policies.load("cors.toml")
     policy = policies["api"]
 
-Each request is handed over as it was received, and the decision says what to
-do with the response::
+A request is passed as it was received, and the decision says what to do with
+the response::
 
     decision = policy.decide("GET", origin="https://app.example.com")
     for name, value in decision.headers:
