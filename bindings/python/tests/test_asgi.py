@@ -22,6 +22,7 @@ POLICIES = libcors.Policies.parse(
     allow_origins = ["https://app.example.com"]
     allow_methods = ["PUT"]
     websocket = "reject"
+    self_origins = ["https://api.example.com"]
 
     [policy.strict]
     allow_origins = ["https://app.example.com"]

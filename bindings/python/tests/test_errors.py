@@ -41,8 +41,8 @@ def test_all_errors_at_once() -> None:
     lines = str(error).splitlines()
     assert lines[0] == "3 errors in wrong.toml"
     assert lines[1] == (
-        "wrong.toml:3:42: error[E0209]: `https://app.example.com/` is no "
-        "origin: an origin has no slash at its end "
+        "wrong.toml:3:42: error[E0209]: invalid origin "
+        "`https://app.example.com/`: an origin has no slash at its end "
         '(write "https://app.example.com")'
     )
     assert len(lines) == 1 + len(error.diagnostics)
