@@ -315,8 +315,9 @@ pub fn preflight_check(
     Ok(())
 }
 
-/// The TAO check: whether a page of another origin is told how long the response took and how
-/// large it was. Made on every response, those of images and scripts too.
+/// The TAO check: whether a page of another origin is told how long the response took. Made on
+/// every response, those of images and scripts too. The size of the body goes with it in Chromium;
+/// Firefox keeps that from a page that loads an image without CORS.
 pub fn timing_check(origin: &[u8], response: &Response) -> bool {
     let values = response.values("timing-allow-origin");
     values.iter().any(|value| value == b"*" || value == origin)
