@@ -18,7 +18,7 @@ const GOOD: &str = "[policy.api]\nallow_origins = [\"https://a.example\"]\n";
 
 const WARNS: &str = "[policy.api]\nallow_origins = []\nmax_age = 7201\n";
 
-const REPORT: &str = r#"error[E0209]: `https://app.example.com/` is no origin: an origin has no slash at its end
+const REPORT: &str = r#"error[E0209]: invalid origin `https://app.example.com/`: an origin has no slash at its end
  --> cors.toml:5:42
   |
 5 | allow_origins = ["https://app.example.com/"]
@@ -34,7 +34,7 @@ error[E0402]: `max_age` is at least 0 and at most 86400 seconds, a day
   |
   = help: write 7200, the most that Chromium keeps
 
-error[E0310]: `*` exposes nothing with credentials: browsers take it for a header's name
+error[E0310]: `*` exposes nothing with credentials: browsers treat it as a header name
  --> cors.toml:7:19
   |
 7 | expose_headers = ["*"]
@@ -172,7 +172,7 @@ fn writes_json() {
             "offset": 91,
             "length": 1,
             "key_path": "policy.api.allow_origins[0]",
-            "message": "`https://app.example.com/` is no origin: an origin \
+            "message": "invalid origin `https://app.example.com/`: an origin \
                         has no slash at its end",
             "hint": "write \"https://app.example.com\"",
             "related": [],

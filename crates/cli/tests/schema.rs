@@ -121,7 +121,7 @@ fn describes_every_key() {
     let schema = Folder::new().run(&["schema"]).json();
     let properties = schema["$defs"]["Policy"]["properties"].as_object();
     let properties = properties.unwrap();
-    assert_eq!(properties.len(), 16);
+    assert_eq!(properties.len(), 17);
     for (key, property) in properties {
         assert!(property["description"].is_string(), "{key}");
         let free = ["allow_origins", "max_age"].contains(&key.as_str());

@@ -44,7 +44,7 @@ fn tells_what_rules_cover() {
         "allow_headers = [\"content-type\"]\n",
         "max_age = 600\n",
         "# null_origin: ",
-        "#   allow_origins[4]: `null` is allowed",
+        "#   allow_origins[4]: `null` is sent by sandboxed frames of any site",
     ] {
         assert!(ran.out.contains(part), "{part}\n{}", ran.out);
     }
