@@ -61,7 +61,7 @@ def test_documents_with_errors(way: str, tmp_path: Path) -> None:
     result = run(way, str(path), "api", "GET")
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith(f"{path}:1:1: `x` is no key")
+    assert result.stderr.startswith(f"{path}:1:1: unknown key `x`")
     result = run(way, str(tmp_path / "none.toml"), "api", "GET")
     assert result.returncode == 1
     assert "No such file" in result.stderr
