@@ -600,6 +600,10 @@ typedef struct cors_field {
  * a name need not be passed if this holds no bit 1 << (length & 31).
  */
 #define CORS_REQUEST_LENGTHS 1610630864
+/**
+ * The same for a server whose lines hold no pseudo-headers, as over HTTP/1.1.
+ */
+#define CORS_REQUEST_FIELD_LENGTHS 1610629328
 /** The lines that a cors_request_builder has room for. It never changes. */
 #define CORS_REQUEST_LINES_MAX 137
 

@@ -320,6 +320,30 @@ ngx_http_cors_find_policy(ngx_http_request_t *r, ngx_http_cors_ctx_t *ctx,
 }
 
 
+static ngx_uint_t
+ngx_http_cors_has_origin(ngx_http_request_t *r)
+{
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h, *end;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+        end = h + part->nelts;
+
+        for ( /* void */ ; h < end; h++) {
+            if (h->key.len == sizeof("origin") - 1
+                && ngx_memcmp(h->lowcase_key, "origin", sizeof("origin") - 1)
+                   == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 static void
 ngx_http_cors_build_request(ngx_http_request_t *r,
     cors_request_builder *builder)
@@ -332,6 +356,13 @@ ngx_http_cors_build_request(ngx_http_request_t *r,
     builder->size = sizeof(cors_request_builder);
     cors_request_builder_init(builder);
 
+    if (!ngx_http_cors_has_origin(r)) {
+
+        /* the library looks at nothing else then */
+
+        return;
+    }
+
     for (part = &r->headers_in.headers.part; part; part = part->next) {
         h = part->elts;
         end = h + part->nelts;
@@ -340,7 +371,7 @@ ngx_http_cors_build_request(ngx_http_request_t *r,
 
             /* most fields have other lengths */
 
-            if ((CORS_REQUEST_LENGTHS >> (h->key.len & 31)) & 1) {
+            if ((CORS_REQUEST_FIELD_LENGTHS >> (h->key.len & 31)) & 1) {
                 cors_request_builder_add(builder, (char *) h->lowcase_key,
                                          h->key.len, (char *) h->value.data,
                                          h->value.len);
@@ -349,13 +380,6 @@ ngx_http_cors_build_request(ngx_http_request_t *r,
     }
 
     req = &builder->request;
-
-    if (req->origin.count == 0) {
-
-        /* the library looks at nothing else then */
-
-        return;
-    }
 
     req->method.data = (const char *) r->method_name.data;
     req->method.len = r->method_name.len;

@@ -108,7 +108,7 @@ pub(crate) unsafe fn lines<'a>(
 
 /// Whether a pointer and its count cannot be a slice.
 #[inline(always)]
-fn is_bad<T>(data: *const T, count: usize) -> bool {
+pub(crate) fn is_bad<T>(data: *const T, count: usize) -> bool {
     // Most strings and fields of a request are empty.
     count != 0
         && (data.is_null() || count > isize::MAX as usize / size_of::<T>())
@@ -120,7 +120,7 @@ fn is_bad<T>(data: *const T, count: usize) -> bool {
 ///
 /// As for [`bytes`], and [`is_bad`] must have said that it is not.
 #[inline]
-unsafe fn good_bytes<'a>(string: cors_str) -> &'a [u8] {
+pub(crate) unsafe fn good_bytes<'a>(string: cors_str) -> &'a [u8] {
     let data = match string.data.is_null() {
         true => ptr::NonNull::dangling().as_ptr(),
         false => string.data.cast(),

@@ -1,9 +1,10 @@
 //! Requests, gathered from their header lines.
 
-use core::{ffi::c_char, mem::MaybeUninit};
+use core::{ffi::c_char, mem::MaybeUninit, slice};
 
 use libcors_policy::{
-    MAX_REQUEST_HEADERS_ELEMENTS, RequestField, length_bits, names_websocket,
+    Comparison, MAX_REQUEST_HEADERS_ELEMENTS, RequestField, length_bits,
+    names_websocket,
 };
 
 use crate::{
@@ -15,6 +16,9 @@ use crate::{
 /// The lengths of the names that cors_request_builder_add() knows, each as a bit:
 /// a name need not be passed if this holds no bit 1 << (length & 31).
 pub const CORS_REQUEST_LENGTHS: u32 = 0x600046d0;
+
+/// The same for a server whose lines hold no pseudo-headers, as over HTTP/1.1.
+pub const CORS_REQUEST_FIELD_LENGTHS: u32 = 0x600040d0;
 
 /// The lines that a cors_request_builder has room for. It never changes.
 pub const CORS_REQUEST_LINES_MAX: usize = 137;
@@ -56,15 +60,27 @@ const PLACES: usize = 2;
 /// or not, so that one more than there may be elements is too large.
 const LIST_PLACES: usize = MAX_REQUEST_HEADERS_ELEMENTS + 1;
 
+/// The length of the longest name of a field.
+const LONGEST: usize = RequestField::RequestPrivateNetwork.as_str().len();
+
 const _: () = {
     assert!(CORS_REQUEST_LINES_MAX == 4 * PLACES + LIST_PLACES);
     let mut lengths = [0; RequestField::ALL.len()];
+    // Of a pseudo-header the length of another field, in place of its own.
+    let mut of_fields =
+        [RequestField::Origin.as_str().len(); RequestField::ALL.len()];
     let mut at = 0;
     while at < lengths.len() {
-        lengths[at] = RequestField::ALL[at].as_str().len();
+        let name = RequestField::ALL[at].as_str();
+        lengths[at] = name.len();
+        assert!(name.len() <= LONGEST);
+        if name.as_bytes()[0] != b':' {
+            of_fields[at] = name.len();
+        }
         at += 1;
     }
     assert!(CORS_REQUEST_LENGTHS == length_bits(&lengths));
+    assert!(CORS_REQUEST_FIELD_LENGTHS == length_bits(&of_fields));
 };
 
 /// Bits of `state`: fields that may be there once, and were seen.
@@ -110,22 +126,68 @@ pub unsafe extern "C" fn cors_request_builder_add(
     value: *const c_char,
     value_len: usize,
 ) -> i32 {
-    let add = || {
+    // What is no string at all is NULL or long.
+    if name.is_null() || name_len > LONGEST {
         // SAFETY: the header asks for that many bytes.
-        let (name, value_bytes) = unsafe {
-            (ffi::bytes(name, name_len)?, ffi::bytes(value, value_len)?)
+        return match unsafe { ffi::bytes(name, name_len) } {
+            Ok(_) => CORS_OK,
+            Err(status) => status,
         };
-        let value = cors_str { data: value, len: value_len };
-        match RequestField::from_bytes(name) {
-            None => Ok(CORS_OK),
-            Some(field) => {
-                // SAFETY: the header asks for a builder that was started.
-                unsafe { Gather::of(builder)?.add(field, value, value_bytes) };
-                Ok(CORS_OK)
+    }
+    // SAFETY: the header asks for that many bytes.
+    let name = unsafe { slice::from_raw_parts(name.cast(), name_len) };
+    let value = cors_str { data: value, len: value_len };
+    match RequestField::compare(name) {
+        // Most lines end here.
+        Comparison::Other => CORS_OK,
+        // SAFETY: the header asks for a builder that was started.
+        Comparison::Equal(field) => unsafe { add_field(builder, field, value) },
+        // SAFETY: as above.
+        Comparison::Similar(field) => unsafe {
+            add_similar(builder, field, name, value)
+        },
+    }
+}
+
+/// # Safety
+///
+/// `builder` must be NULL, or point to a builder that was started; `value` must be
+/// a string that is there, or a bad one.
+#[inline(never)]
+unsafe fn add_field(
+    builder: *mut cors_request_builder,
+    field: RequestField,
+    value: cors_str,
+) -> i32 {
+    let add = || {
+        // SAFETY: the caller promises it.
+        unsafe {
+            let mut gather = Gather::of(builder)?;
+            if ffi::is_bad(value.data, value.len) {
+                return Err(CORS_ERR_ARGUMENT);
             }
+            gather.add(field, value);
         }
+        Ok(CORS_OK)
     };
     guard(|| Err(CORS_ERR_INTERNAL), add).unwrap_or_else(|status| status)
+}
+
+/// # Safety
+///
+/// As for [`add_field`].
+#[inline(never)]
+unsafe fn add_similar(
+    builder: *mut cors_request_builder,
+    field: RequestField,
+    name: &[u8],
+    value: cors_str,
+) -> i32 {
+    match field.is_named(name) {
+        // SAFETY: the caller promises it.
+        true => unsafe { add_field(builder, field, value) },
+        false => CORS_OK,
+    }
 }
 
 /// cors_request_builder_add_all adds the lines of an array; see
@@ -148,16 +210,14 @@ pub unsafe extern "C" fn cors_request_builder_add_all(
             if CORS_REQUEST_LENGTHS >> (name.len & 31) & 1 == 0 {
                 continue;
             }
+            if ffi::is_bad(value.data, value.len) {
+                return Err(CORS_ERR_ARGUMENT);
+            }
             // SAFETY: the header asks for strings that are there.
-            let (name, bytes) = unsafe {
-                (
-                    ffi::bytes(name.data, name.len)?,
-                    ffi::bytes(value.data, value.len)?,
-                )
-            };
+            let name = unsafe { ffi::bytes(name.data, name.len)? };
             if let Some(field) = RequestField::from_bytes(name) {
-                // SAFETY: the bytes are those of the value.
-                unsafe { gather.add(field, value, bytes) };
+                // SAFETY: the value is not bad.
+                unsafe { gather.add(field, value) };
             }
         }
         Ok(CORS_OK)
@@ -185,14 +245,9 @@ impl Gather {
 
     /// # Safety
     ///
-    /// `bytes` must be those of `value`.
-    #[inline]
-    unsafe fn add(
-        &mut self,
-        field: RequestField,
-        value: cors_str,
-        bytes: &[u8],
-    ) {
+    /// `value` must be a string that is there.
+    #[inline(always)]
+    unsafe fn add(&mut self, field: RequestField, value: cors_str) {
         // SAFETY: the builder was started, so that its request may be read.
         let request = unsafe { &mut (*self.0).request };
         match field {
@@ -207,7 +262,8 @@ impl Gather {
                     &mut r.request_private_network
                 });
             }
-            RequestField::Upgrade => self.push_upgrade(value, bytes),
+            // SAFETY: the caller promises it.
+            RequestField::Upgrade => unsafe { self.push_upgrade(value) },
             RequestField::RequestHeaders => {
                 self.push(4 * PLACES, LIST_PLACES, value, |r| {
                     &mut r.request_headers
@@ -266,13 +322,18 @@ impl Gather {
     }
 
     /// Keeps the first line, and of all others one that asks for a WebSocket.
-    fn push_upgrade(&mut self, value: cors_str, bytes: &[u8]) {
+    ///
+    /// # Safety
+    ///
+    /// `value` must be a string that is there.
+    unsafe fn push_upgrade(&mut self, value: cors_str) {
         const FIRST: usize = 3 * PLACES;
         // SAFETY: the builder was started.
         let count = unsafe { (*self.0).request.upgrade.count };
         if count < PLACES {
             self.push(FIRST, PLACES, value, |r| &mut r.upgrade);
-        } else if names_websocket(bytes) {
+            // SAFETY: the caller promises it.
+        } else if names_websocket(unsafe { ffi::good_bytes(value) }) {
             // SAFETY: as above; this place was written.
             unsafe {
                 let lines: *mut cors_str = (&raw mut (*self.0).lines).cast();

@@ -68,28 +68,71 @@ impl RequestField {
     /// The field of this name, in any case.
     #[inline]
     pub fn from_bytes(name: &[u8]) -> Option<RequestField> {
-        // The length alone excludes almost every other field.
-        let candidate = match name.len() {
-            4 => RequestField::Host,
-            6 => RequestField::Origin,
-            7 => match name {
-                [b':', b'm' | b'M', ..] => RequestField::Method,
-                [b':', ..] => RequestField::Scheme,
-                _ => RequestField::Upgrade,
-            },
-            9 => RequestField::Protocol,
-            10 => RequestField::Authority,
-            14 => RequestField::SecFetchSite,
-            29 => RequestField::RequestMethod,
-            30 => RequestField::RequestHeaders,
-            38 => RequestField::RequestPrivateNetwork,
-            _ => return None,
-        };
-        let own = candidate.as_str().as_bytes();
-        // Most servers have names in lower case.
-        (equal(name, own) || name.eq_ignore_ascii_case(own))
-            .then_some(candidate)
+        match RequestField::compare(name) {
+            Comparison::Other => None,
+            Comparison::Equal(field) => Some(field),
+            Comparison::Similar(field) => field.is_named(name).then_some(field),
+        }
     }
+
+    /// Compares a name, without a call: most names are those of no field here, and
+    /// most servers have names in lower case.
+    #[inline(always)]
+    pub fn compare(name: &[u8]) -> Comparison {
+        use RequestField as Field;
+        // The length alone excludes almost every other field.
+        match name.len() {
+            4 => Field::Host.compare_to(name),
+            6 => Field::Origin.compare_to(name),
+            7 => match name {
+                [b':', b'm' | b'M', ..] => Field::Method.compare_to(name),
+                [b':', ..] => Field::Scheme.compare_to(name),
+                _ => Field::Upgrade.compare_to(name),
+            },
+            9 => Field::Protocol.compare_to(name),
+            10 => Field::Authority.compare_to(name),
+            14 => Field::SecFetchSite.compare_to(name),
+            29 => Field::RequestMethod.compare_to(name),
+            30 => Field::RequestHeaders.compare_to(name),
+            38 => Field::RequestPrivateNetwork.compare_to(name),
+            _ => Comparison::Other,
+        }
+    }
+
+    #[inline(always)]
+    fn compare_to(self, name: &[u8]) -> Comparison {
+        let own = self.as_str().as_bytes();
+        let ([first, .., late, _], [own_first, .., own_late, _]) = (name, own)
+        else {
+            return Comparison::Other;
+        };
+        // Two bytes exclude the fields that browsers send beside these, such as
+        // `Accept`, `User-Agent` and `Sec-Fetch-Mode`. The bit makes letters lower
+        // case; what else it makes equal is only similar.
+        if first | 0x20 != *own_first || late | 0x20 != *own_late {
+            return Comparison::Other;
+        }
+        match equal(name, own) {
+            true => Comparison::Equal(self),
+            false => Comparison::Similar(self),
+        }
+    }
+
+    /// Whether this is the name of the field, in any case.
+    pub fn is_named(self, name: &[u8]) -> bool {
+        name.eq_ignore_ascii_case(self.as_str().as_bytes())
+    }
+}
+
+/// The result of comparing a name to those of the fields of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Comparison {
+    /// It is the name of another field.
+    Other,
+    /// It is the name of this field, in lower case.
+    Equal(RequestField),
+    /// It may be the name of this field: [`RequestField::is_named`] tells.
+    Similar(RequestField),
 }
 
 /// The lengths of names, each as a bit: that of the length modulo 32. A caller that

@@ -78,7 +78,7 @@ pub use crate::{
     bytes::is_token,
     decision::{Decision, DecisionHeader, Headers, Kind, Outcome},
     explain::{Credentials, Explanation, Step, StepKind},
-    field::{RequestField, length_bits},
+    field::{Comparison, RequestField, length_bits},
     header::{HeaderName, Source},
     network::{Network, NetworkError, NetworkScheme},
     origin::{MAX_ORIGIN_LEN, Origin},
